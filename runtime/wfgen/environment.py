@@ -1,0 +1,47 @@
+"""The outside world, injected: clock, randomness and threads. A simulation replaces all three."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Two clocks: `time` for what is recorded, `monotonic` for leases and timeouts. Both in seconds."""
+
+    def time(self) -> float: ...
+
+    def monotonic(self) -> float: ...
+
+
+class SystemClock:
+    """The machine's own clocks."""
+
+    def time(self) -> float:
+        return time.time()
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+
+def _start_thread(target: Callable[[], None], name: str) -> threading.Thread:
+    thread = threading.Thread(target=target, name=name, daemon=True)
+    thread.start()
+    return thread
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What the engine takes from the world."""
+
+    clock: Clock = field(default_factory=SystemClock)
+    random: random.Random = field(default_factory=random.SystemRandom)
+    start_thread: Callable[[Callable[[], None], str], threading.Thread] = _start_thread
+    """Starts a daemon thread: target, name."""
+    executor: Callable[[], Executor] = lambda: ThreadPoolExecutor(thread_name_prefix="wfgen-step")
+    """Makes the pool that synchronous steps run in."""

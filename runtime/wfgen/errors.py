@@ -1,0 +1,239 @@
+"""Everything that wfgen raises on purpose.
+
+    WfgenError
+    ├── ConfigurationError     WF600  a setting is unknown, mistyped or contradicts another
+    ├── DefinitionError        WF700  a workflow or worker is defined in a way that cannot work
+    ├── UnknownWorkflowError   WF701  no workflow of that name or version in the registry
+    ├── UnknownWorkerError     WF702  no worker of that id in the registry
+    ├── InvalidInputError      WF703  data does not fit the declared type
+    ├── SerializationError     WF704  a value does not survive its encoding, or is too large
+    ├── DivergenceError        WF705  today's code does not reproduce the recorded history
+    ├── NotDeterministicError  WF706  real input/output, real time or a thread in a workflow's body
+    ├── HandleError            WF707  the handle is used in a way that cannot work
+    ├── StepError              WF710  a step failed for good; carries the recorded error
+    │   └── StepTimeoutError   WF711  a step exceeded its timeout
+    ├── HookTimeoutError       WF712  nobody resumed a hook before its deadline
+    ├── RunError               WF720  a run did not end with a result
+    │   ├── RunFailedError     WF721  the run failed; carries the recorded error
+    │   └── RunCancelledError  WF722  the run was cancelled
+    ├── RunTimeoutError        WF723  the workflow exceeded its timeout
+    ├── UnknownRunError        WF724  no run of that id in the store
+    ├── UnknownHookError       WF725  no such hook, or it is no longer open
+    ├── ConflictError          WF726  an idempotency key was used with another workflow or input
+    └── StoreError             WF800  the store cannot be used
+        ├── StoreFormatError   WF801  the file is not a wfgen store
+        ├── StoreVersionError  WF802  the store was written by a newer wfgen
+        ├── StoreBusyError     WF803  another program holds the store locked
+        ├── StoreFullError     WF804  no space, or no right, to write
+        └── LeaseLostError     WF805  another process has taken the run over
+
+A message says what happened, where, and what to do.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class WfgenError(Exception):
+    """The base of all of wfgen's errors.
+
+    Args:
+        message: what happened and where.
+        hint: what to do about it, if there is something to do.
+    """
+
+    code: ClassVar[str] = "WF900"
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}" if self.hint else self.message
+
+
+class ConfigurationError(WfgenError):
+    """A setting is unknown, mistyped or contradicts another one."""
+
+    code = "WF600"
+
+
+class DefinitionError(WfgenError):
+    """A workflow or worker is defined in a way that cannot work."""
+
+    code = "WF700"
+
+
+class UnknownWorkflowError(WfgenError):
+    """No workflow of that name or version is in the registry."""
+
+    code = "WF701"
+
+
+class UnknownWorkerError(WfgenError):
+    """No worker of that id is in the registry."""
+
+    code = "WF702"
+
+
+class InvalidInputError(WfgenError):
+    """Data does not fit the declared type; raised before anything is recorded."""
+
+    code = "WF703"
+
+
+class SerializationError(WfgenError):
+    """A value does not survive being encoded and decoded, or is larger than the limit. Never retried."""
+
+    code = "WF704"
+
+
+class DivergenceError(WfgenError):
+    """Today's code does not reproduce the recorded history. The run stops before any new step executes."""
+
+    code = "WF705"
+
+
+class NotDeterministicError(WfgenError):
+    """Real input/output, real time or a thread was used in a workflow's body."""
+
+    code = "WF706"
+
+
+class HandleError(WfgenError):
+    """The workflow handle was used in a way that cannot work: outside its run, inside a step, with a bad name."""
+
+    code = "WF707"
+
+
+class StepError(WfgenError):
+    """A step failed for good: its attempts are used up, or its error is not retried.
+
+    Attributes:
+        step: the step's name.
+        error_type: qualified name of the recorded exception, such as `builtins.ValueError`.
+        error: its message.
+        attempts: how often it was tried.
+    """
+
+    code = "WF710"
+
+    def __init__(self, step: str, error_type: str, error: str, *, attempts: int = 1, hint: str | None = None) -> None:
+        times = "" if attempts == 1 else f" after {attempts} attempts"
+        super().__init__(f"step {step!r} failed{times}: {error_type}: {error}", hint=hint)
+        self.step = step
+        self.error_type = error_type
+        self.error = error
+        self.attempts = attempts
+
+
+class StepTimeoutError(StepError):
+    """A step exceeded its timeout in its last attempt."""
+
+    code = "WF711"
+
+
+class HookTimeoutError(WfgenError):
+    """Nobody resumed a hook before its deadline."""
+
+    code = "WF712"
+
+
+class RunError(WfgenError):
+    """A run did not end with a result.
+
+    Attributes:
+        run_id: the run.
+    """
+
+    code = "WF720"
+
+    def __init__(self, run_id: str, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.run_id = run_id
+
+
+class RunFailedError(RunError):
+    """The run failed.
+
+    Attributes:
+        error_type: qualified name of the exception that ended it.
+        error: its message.
+        error_code: its stable code when it was one of wfgen's own.
+    """
+
+    code = "WF721"
+
+    def __init__(self, run_id: str, error_type: str, error: str, error_code: str | None = None) -> None:
+        super().__init__(run_id, f"run {run_id} failed: {error_type}: {error}")
+        self.error_type = error_type
+        self.error = error
+        self.error_code = error_code
+
+
+class RunCancelledError(RunError):
+    """The run was cancelled."""
+
+    code = "WF722"
+
+
+class RunTimeoutError(WfgenError):
+    """The workflow exceeded its timeout."""
+
+    code = "WF723"
+
+
+class UnknownRunError(WfgenError):
+    """No run of that id is in the store."""
+
+    code = "WF724"
+
+
+class UnknownHookError(WfgenError):
+    """No such hook, or it is no longer open."""
+
+    code = "WF725"
+
+
+class ConflictError(WfgenError):
+    """An idempotency key was used before, with another workflow or another input."""
+
+    code = "WF726"
+
+
+class StoreError(WfgenError):
+    """The store cannot be used."""
+
+    code = "WF800"
+
+
+class StoreFormatError(StoreError):
+    """The file is not a wfgen store, or is damaged."""
+
+    code = "WF801"
+
+
+class StoreVersionError(StoreError):
+    """The store was written by a newer wfgen."""
+
+    code = "WF802"
+
+
+class StoreBusyError(StoreError):
+    """Another program holds the store locked."""
+
+    code = "WF803"
+
+
+class StoreFullError(StoreError):
+    """There is no space, or no right, to write."""
+
+    code = "WF804"
+
+
+class LeaseLostError(StoreError):
+    """Another process has taken the run over; this one may not write to it any more."""
+
+    code = "WF805"

@@ -1,0 +1,78 @@
+"""The events of a run. A run is an append-only list of these; all else that is told about it is a reading of them.
+
+| type | key | data | payload |
+|---|---|---|---|
+| `run_started` | | workflow, version | the input |
+| `step_completed` | the step | form, target, attempt, started_at, at | the result |
+| `step_retrying` | the step | form, target, attempt, error_type, error, next_at | |
+| `step_failed` | the step | form, target, attempt, started_at, error_type, error, timed_out, at | |
+| `timer_set` | the sleep | form, due, at | |
+| `timer_fired` | the sleep | form | |
+| `hook_created` | the hook | form, token, due, at | |
+| `hook_resumed` | the hook | form, token | the payload |
+| `hook_rejected` | the hook | token, error: the payload did not fit its type | |
+| `hook_timed_out` | the hook | form, token | |
+| `cancel_requested` | | | |
+| `run_timed_out` | | | |
+| `run_completed` | | | the result |
+| `run_failed` | | error_type, error, code | |
+| `run_cancelled` | | | |
+
+Times are seconds since the epoch. `at` is where the operation was called, as `file:line`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+EventType = Literal[
+    "run_started",
+    "step_completed",
+    "step_retrying",
+    "step_failed",
+    "timer_set",
+    "timer_fired",
+    "hook_created",
+    "hook_resumed",
+    "hook_rejected",
+    "hook_timed_out",
+    "cancel_requested",
+    "run_timed_out",
+    "run_completed",
+    "run_failed",
+    "run_cancelled",
+]
+
+COMPLETIONS: frozenset[str] = frozenset(
+    {
+        "step_completed",
+        "step_failed",
+        "timer_fired",
+        "hook_resumed",
+        "hook_timed_out",
+        "cancel_requested",
+        "run_timed_out",
+    }
+)
+"""Events that are delivered to the workflow, one at a time, in recorded order."""
+
+ENDINGS: frozenset[str] = frozenset({"run_completed", "run_failed", "run_cancelled"})
+"""Events after which a run has none."""
+
+
+@dataclass(slots=True)
+class Event:
+    """One entry of a run's history."""
+
+    seq: int
+    """Position in the run, from 1, without gaps."""
+    type: EventType
+    time: float
+    """When it was recorded, in seconds since the epoch."""
+    key: str | None = None
+    """The durable operation it belongs to, such as `0/charge` or `0.1/charge#2`: branch, name, occurrence."""
+    data: dict[str, Any] = field(default_factory=dict)
+    """Small JSON values, see the table."""
+    payload: bytes | None = None
+    """Encoded JSON of an input, a result or a hook's payload."""

@@ -1,0 +1,137 @@
+"""Settings: `[tool.wfgen]` in `pyproject.toml`, then `WFGEN_*` in the environment, then arguments.
+
+A value that does not fit names itself and where it came from.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from wfgen.durations import seconds
+from wfgen.errors import ConfigurationError, InvalidInputError
+
+_LISTS = {"exclude", "select", "ignore"}
+
+
+class Settings(BaseModel):
+    """How one project is inspected, generated and run. No table at all is fine: the defaults apply."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+
+    project: Path = Field(default=Path("."), exclude=True)
+    """Absolute project root: the folder of the `pyproject.toml` that was read, or the current folder."""
+    root: str | None = None
+    """Folder, relative to the project, from which the application imports. Default: `src` if there is one with
+    Python code, else the project root."""
+    output: str | None = None
+    """Folder of the generated package, relative to the project. Default: `wfgen_gen` inside the package that holds
+    all workflow files, or beside them."""
+    exclude: tuple[str, ...] = ()
+    """Glob patterns, relative to the project, of files that are left out."""
+    templates: str | None = None
+    """Folder, relative to the project, whose templates replace those of the pack by name."""
+    select: tuple[str, ...] = ()
+    """Codes or code prefixes to report; empty means all."""
+    ignore: tuple[str, ...] = ()
+    """Codes or code prefixes never to report."""
+    strict: bool = False
+    """Whether warnings count as errors."""
+    engine: str = "sqlite:///.wfgen/wfgen.db"
+    """The engine as a URL. A relative SQLite path starts at the project root."""
+    lease: str = "15s"
+    """How long a process may be silent before another takes its runs over."""
+    payload_limit: int = Field(default=2_097_152, gt=0)
+    """Largest encoded input, result or hook payload, in bytes."""
+    concurrency: int = Field(default=1000, gt=0)
+    """How many runs one process works at once."""
+
+    @field_validator("lease")
+    @classmethod
+    def _lease_is_a_duration(cls, value: str) -> str:
+        try:
+            if seconds(value) < 1:
+                raise ValueError("a lease is at least one second")
+        except InvalidInputError as error:
+            raise ValueError(str(error)) from None
+        return value
+
+    @property
+    def import_root(self) -> Path:
+        """Absolute folder that stands on `sys.path` when the application runs."""
+        if self.root is not None:
+            return self.project / self.root
+        src = self.project / "src"
+        if src.is_dir() and not (src / "__init__.py").exists() and any(src.rglob("*.py")):
+            return src
+        return self.project
+
+    @classmethod
+    def load(cls, start: Path | None = None, **arguments: Any) -> Self:
+        """Read the settings of the project around `start` (default: the current folder).
+
+        The project root is the nearest folder upwards whose `pyproject.toml` has a `[tool.wfgen]` table, else the
+        nearest with a `pyproject.toml`, else `start` itself. Arguments that are None are not given.
+
+        Raises:
+            ConfigurationError: a file cannot be read, or a value does not fit; nothing is guessed.
+        """
+        project, table, origin = _find((start or Path.cwd()).absolute())
+        values: dict[str, Any] = {}
+        origins: dict[str, str] = {}
+        for key, value in table.items():
+            name = key.replace("-", "_")
+            values[name], origins[name] = value, f"[tool.wfgen] {key} in {origin}"
+        for name, value in _environment(os.environ).items():
+            values[name], origins[name] = value, f"WFGEN_{name.upper()} in the environment"
+        for name, value in arguments.items():
+            if value is not None:
+                values[name], origins[name] = value, f"argument {name}"
+        for name, origin_of_name in origins.items():
+            if name not in cls.model_fields or name == "project":
+                known = sorted(set(cls.model_fields) - {"project"})
+                close = difflib.get_close_matches(name, known, n=1)
+                hint = f"Did you mean {close[0]!r}?" if close else f"Known settings: {', '.join(known)}."
+                raise ConfigurationError(f"unknown setting {name!r} ({origin_of_name}).", hint=hint)
+        try:
+            return cls(project=project, **values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = str(first["loc"][0])
+            raise ConfigurationError(
+                f"bad setting {name!r} ({origins.get(name, 'default')}): {first['msg']}, got {first['input']!r}."
+            ) from None
+
+
+def _find(start: Path) -> tuple[Path, Mapping[str, Any], str]:
+    nearest: Path | None = None
+    for folder in (start, *start.parents):
+        path = folder / "pyproject.toml"
+        if not path.is_file():
+            continue
+        nearest = nearest or folder
+        try:
+            document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise ConfigurationError(f"{path} cannot be read: {error}.") from None
+        table = document.get("tool", {}).get("wfgen")
+        if table is not None:
+            if not isinstance(table, dict):
+                raise ConfigurationError(f"tool.wfgen in {path} is not a table.")
+            return folder, table, str(path)
+    return nearest or start, {}, ""
+
+
+def _environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for key, text in environment.items():
+        if key.startswith("WFGEN_"):
+            name = key.removeprefix("WFGEN_").lower()
+            values[name] = tuple(p.strip() for p in text.split(",") if p.strip()) if name in _LISTS else text
+    return values

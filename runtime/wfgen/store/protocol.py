@@ -1,0 +1,226 @@
+"""The store as the engine sees it: atomic transitions, not tables.
+
+Every append is conditional on the run's epoch, which a claim raises: a process that lost a run cannot write to it.
+All that comes from outside (a hook's payload, a request to cancel) is a message in the run's inbox; only the process
+that holds the run turns messages into events, so a run's history has one writer and one order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from wfgen.errors import WfgenError
+from wfgen.events import Event
+from wfgen.ids import HookToken, RunId
+
+RunStatus = Literal["pending", "running", "waiting", "completed", "failed", "cancelled"]
+"""`pending`: nobody has claimed it yet; `waiting`: parked on timers and hooks alone."""
+
+FINISHED: frozenset[str] = frozenset({"completed", "failed", "cancelled"})
+
+
+@dataclass(frozen=True, slots=True)
+class NewRun:
+    """A run to be created, with its first event."""
+
+    run_id: RunId
+    workflow: str
+    version: str
+    input: bytes | None
+    """Encoded JSON; None when the workflow takes no input."""
+    salt: str
+    """Random text from which the run's hook tokens derive."""
+    idempotency_key: str | None = None
+    """At most one run per workflow and key."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """The row that summarises a run."""
+
+    run_id: RunId
+    workflow: str
+    version: str
+    status: RunStatus
+    input: bytes | None
+    output: bytes | None
+    """Encoded result, once completed."""
+    error_type: str | None
+    error: str | None
+    error_code: str | None
+    salt: str
+    idempotency_key: str | None
+    epoch: int
+    """Raised by each claim."""
+    claims: int
+    """How often a process took the run."""
+    owner: str | None
+    """The process that holds it."""
+    created_at: float
+    updated_at: float
+    finished_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Something from outside for one run, kept until its owner has turned it into an event."""
+
+    id: int
+    run_id: RunId
+    kind: Literal["hook", "cancel"]
+    token: str | None
+    """Hook: addressed by token; or"""
+    name: str | None
+    """by the hook's step name: taken by the first open hook of that name, also one opened later."""
+    payload: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A run that this process now holds, with all that is recorded of it."""
+
+    run: RunRecord
+    events: list[Event]
+    messages: list[Message]
+
+
+@dataclass(frozen=True, slots=True)
+class HookRecord:
+    """A hook that was opened by a run."""
+
+    token: HookToken
+    run_id: RunId
+    workflow: str
+    key: str
+    name: str
+    due: float | None
+    """Deadline in seconds since the epoch."""
+    state: Literal["open", "resumed", "timed_out", "closed"]
+    created_at: float
+
+
+@dataclass(slots=True)
+class Append:
+    """Events of one run, to be recorded together with what follows from them, or not at all."""
+
+    run_id: RunId
+    epoch: int
+    events: list[Event] = field(default_factory=list)
+    status: RunStatus | None = None
+    """New status, if it changes. A finished one also clears the owner and closes open hooks."""
+    output: bytes | None = None
+    error: tuple[str, str, str | None] | None = None
+    """Error type, message and code of a failed run."""
+    consumed: list[int] = field(default_factory=list)
+    """Ids of messages that these events answer."""
+    opened: list[HookRecord] = field(default_factory=list)
+    closed: list[tuple[HookToken, Literal["resumed", "timed_out", "closed"]]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessRecord:
+    """A process that works runs."""
+
+    process_id: str
+    host: str
+    """Identity of the machine and process namespace, so that a dead process of the same one is seen at once."""
+    pid: int
+    pid_started: str
+    """When the operating system started that pid, so that a reused pid is not mistaken for it."""
+    started_at: float
+
+
+Verdict = WfgenError | None
+"""None: recorded. `LeaseLostError`: another process holds the run; nothing was recorded. Another `StoreError`: the
+store could not write; nothing was recorded, the same append may be tried again."""
+
+
+class Store(Protocol):
+    """What every store does. All coroutines run on the engine's loop; `append` and `renew` are special.
+
+    All methods raise `StoreError` and its kin when the store cannot be used.
+    """
+
+    async def open(self) -> None:
+        """Connect, create or migrate the schema. Raises StoreVersionError for a newer one."""
+
+    async def close(self) -> None:
+        """Finish what is under way and disconnect."""
+
+    async def create(self, new: NewRun) -> tuple[RunRecord, bool]:
+        """Record a new run and its `run_started` event, or return the one that has the idempotency key.
+
+        Returns the record and whether it was created now. Raises ConflictError when the key belongs to a run
+        with another input (compared byte for byte) or version.
+        """
+
+    def append(self, append: Append, done: Callable[[Verdict], None]) -> None:
+        """Queue an append; `done` is called on the engine's loop once it is durable or refused.
+
+        Appends of all runs that wait at the same time are committed together; each has its own verdict. Appends of
+        one run are recorded in the order of the calls; after one is refused, later ones of that epoch are too.
+        Events carry their seq; a gap or a repetition is a refusal.
+        """
+
+    async def register(self, process: ProcessRecord, lease: float) -> None:
+        """Announce a process, with a lease in seconds."""
+
+    def renew(self, process_id: str, lease: float) -> bool:
+        """Renew a process's lease. Called from the heartbeat thread. False: the lease had lapsed and was taken."""
+
+    async def leave(self, process_id: str) -> None:
+        """End a process's lease; its runs become claimable at once."""
+
+    async def claim(self, process_id: str, workflows: Collection[tuple[str, str]], limit: int) -> list[Claimed]:
+        """Take up to `limit` unfinished runs of these (name, version) pairs that no live process holds, oldest first.
+
+        Raises each one's epoch and claim count and sets it to this process.
+        """
+
+    async def release(self, run_id: RunId, epoch: int) -> None:
+        """Give a run back, so that any process may claim it."""
+
+    async def send(
+        self,
+        kind: Literal["hook", "cancel"],
+        *,
+        run_id: RunId | None = None,
+        token: str | None = None,
+        name: str | None = None,
+        payload: bytes | None = None,
+    ) -> Literal["sent", "duplicate"]:
+        """Put a message in a run's inbox; hooks by token, or by run and hook name.
+
+        `duplicate`: the hook of that token was resumed before, or a message for it waits; nothing changes.
+
+        Raises:
+            UnknownHookError: no hook has the token, or it timed out or was closed.
+            UnknownRunError: no such run, or it is finished.
+        """
+
+    async def messages(self, process_id: str) -> list[Message]:
+        """Messages for runs that this process holds, oldest first."""
+
+    def on_change(self, callback: Callable[[], None]) -> None:
+        """Call `callback` on the engine's loop soon after another process (or another connection) has written."""
+
+    async def get_run(self, run_id: str) -> RunRecord:
+        """Raises UnknownRunError."""
+
+    async def list_runs(
+        self, *, workflow: str | None = None, status: Collection[RunStatus] | None = None, limit: int = 100
+    ) -> list[RunRecord]:
+        """Newest first."""
+
+    async def history(self, run_id: str, *, after: int = 0) -> list[Event]:
+        """Events with seq > after. Raises UnknownRunError."""
+
+    async def hooks(
+        self, *, run_id: str | None = None, state: str | None = "open", limit: int = 100
+    ) -> Sequence[HookRecord]:
+        """Hooks, oldest first."""
+
+    async def processes(self) -> list[tuple[ProcessRecord, float]]:
+        """Known processes with the time at which each one's lease ends."""
