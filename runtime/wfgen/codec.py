@@ -1,0 +1,226 @@
+"""Payloads: JSON through pydantic, with a size limit.
+
+Every value that crosses into the history is encoded and decoded at once, and the workflow sees the decoded one: so a
+live run sees what a replay will see, and what does not survive is an error on the first run, not on the first crash.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+import types
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError
+
+from wfgen.errors import DefinitionError, InvalidInputError, SerializationError
+
+ANY: Any = Any
+_NATIVE = frozenset({type(None), bool, int, float, str, list, dict})
+_CONFIG = ConfigDict(ser_json_inf_nan="constants", arbitrary_types_allowed=False)
+
+
+@functools.lru_cache(maxsize=4096)
+def _adapter(annotation: Any) -> TypeAdapter[Any]:
+    try:
+        # Types with a configuration of their own (models, dataclasses, TypedDicts) refuse a second one.
+        try:
+            return TypeAdapter(annotation, config=_CONFIG)
+        except PydanticUserError as error:
+            if error.code != "type-adapter-config-unused":
+                raise
+            return TypeAdapter(annotation)
+    except PydanticUserError as error:
+        raise DefinitionError(
+            f"{type_name(annotation)} cannot be encoded: {error.message.splitlines()[0]}",
+            hint="Use pydantic models, dataclasses, TypedDicts or plain values.",
+        ) from None
+
+
+def adapter(annotation: Any) -> TypeAdapter[Any]:
+    """The cached TypeAdapter of a type.
+
+    Raises:
+        DefinitionError: pydantic cannot encode the type.
+    """
+    try:
+        return _adapter(annotation)
+    except TypeError:  # unhashable annotation, such as Annotated with a list
+        return _adapter.__wrapped__(annotation)
+
+
+def type_name(annotation: Any) -> str:
+    """A type as text, `module.Name`."""
+    if isinstance(annotation, type) and not typing.get_args(annotation):
+        if annotation.__module__ == "builtins":
+            return annotation.__qualname__
+        return f"{annotation.__module__}.{annotation.__qualname__}"
+    return str(annotation)
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """Encodes and decodes, within a size limit in bytes."""
+
+    limit: int
+
+    def encode(self, value: Any, annotation: Any, what: str) -> bytes:
+        """Encode a value by its type.
+
+        Raises:
+            SerializationError: it does not fit the type, cannot be encoded or is too large; `what` names it.
+        """
+        try:
+            encoded = adapter(annotation).dump_json(value, warnings="error")
+        except (PydanticSerializationError, ValueError, TypeError, RecursionError) as error:
+            raise SerializationError(
+                f"{what} cannot be recorded as {type_name(annotation)}: {_reason(error)}",
+                hint="Return a value of the declared type, made of what pydantic can serialise.",
+            ) from None
+        if len(encoded) > self.limit:
+            raise SerializationError(
+                f"{what} is {len(encoded):,} bytes, more than the limit of {self.limit:,}.",
+                hint="Keep large data elsewhere and pass a reference, or raise the setting payload_limit.",
+            )
+        return encoded
+
+    def decode(self, encoded: bytes, annotation: Any, what: str) -> Any:
+        """Decode what was recorded.
+
+        Raises:
+            SerializationError: it does not load into today's type.
+        """
+        try:
+            return adapter(annotation).validate_json(encoded)
+        except ValidationError as error:
+            raise SerializationError(
+                f"{what} does not load as {type_name(annotation)}: {describe(error)}",
+                hint="The type has changed since it was recorded, or the value never fitted it.",
+            ) from None
+
+    def validate(self, value: Any, annotation: Any, what: str) -> bytes:
+        """Check that data fits its declared type, and encode it.
+
+        Raises:
+            InvalidInputError: it does not fit; says where.
+            SerializationError: it cannot be encoded or is too large.
+        """
+        try:
+            checked = adapter(annotation).validate_python(value)
+        except ValidationError as error:
+            raise InvalidInputError(f"{what} does not fit {type_name(annotation)}: {describe(error)}") from None
+        return self.encode(checked, annotation, what)
+
+    def validate_json(self, text: bytes | str, annotation: Any, what: str) -> bytes:
+        """The same for JSON text that comes from outside."""
+        try:
+            checked = adapter(annotation).validate_json(text)
+        except ValidationError as error:
+            raise InvalidInputError(f"{what} does not fit {type_name(annotation)}: {describe(error)}") from None
+        return self.encode(checked, annotation, what)
+
+    def record(self, value: Any, annotation: Any, what: str) -> tuple[bytes, Any, str | None]:
+        """Encode a result and decode it again.
+
+        Without a declared type (`Any`) the value's own class serves, and is recorded by name; then the decoded
+        value must equal the original.
+
+        Returns the encoded form, the decoded value, and the recorded class as `module:qualname` if any.
+        """
+        if annotation is not ANY:
+            encoded = self.encode(value, annotation, what)
+            return encoded, self.decode(encoded, annotation, what), None
+        recorded = None
+        if type(value) not in _NATIVE:
+            annotation = type(value)
+            recorded = f"{annotation.__module__}:{annotation.__qualname__}"
+            if find_class(recorded) is not annotation:
+                raise SerializationError(
+                    f"{what} is a {type_name(annotation)}, which cannot be found by its name again.",
+                    hint="Declare the class at module level.",
+                )
+        try:
+            encoded = self.encode(value, annotation, what)
+        except DefinitionError as error:
+            raise SerializationError(f"{what}: {error.message}", hint=error.hint) from None
+        decoded = self.decode(encoded, annotation, what)
+        if decoded != value and value == value:  # NaN does not equal itself
+            raise SerializationError(
+                f"{what} does not survive its encoding: {value!r:.200} comes back as {decoded!r:.200}.",
+                hint="Give the function a return annotation, so that the result can be loaded by its type.",
+            )
+        return encoded, decoded, recorded
+
+    def load(self, encoded: bytes, annotation: Any, recorded: str | None, what: str) -> Any:
+        """Decode a result that `record` encoded."""
+        if annotation is ANY and recorded is not None:
+            found = find_class(recorded)
+            if found is None:
+                raise SerializationError(
+                    f"{what} was recorded as {recorded}, which does not exist any more.",
+                    hint="Keep the class where it was while runs that recorded it are in flight.",
+                )
+            annotation = found
+        return self.decode(encoded, annotation, what)
+
+
+def find_class(recorded: str) -> type | None:
+    """Find a class by `module:qualname`, importing nothing that is not imported yet but its module."""
+    module_name, _, qualname = recorded.partition(":")
+    module = sys.modules.get(module_name)
+    if module is None:
+        try:
+            module = __import__(module_name, fromlist=["_"])
+        except ImportError:
+            return None
+    found: Any = module
+    for part in qualname.split("."):
+        found = getattr(found, part, None)
+    return found if isinstance(found, type) else None
+
+
+def describe(error: ValidationError) -> str:
+    """One line a problem: where in the data, what is wrong, what was given."""
+    lines = []
+    for item in error.errors(include_url=False)[:5]:
+        place = ".".join(str(part) for part in item["loc"]) or "the value"
+        lines.append(f"{place}: {item['msg']} (got {item['input']!r:.80})")
+    more = error.error_count() - len(lines)
+    return "; ".join(lines) + (f"; and {more} more" if more > 0 else "")
+
+
+def _reason(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+_HINTS: dict[types.CodeType, dict[str, Any]] = {}
+
+
+def hints(function: Callable[..., Any]) -> dict[str, Any]:
+    """Resolved annotations of a callable, empty where there are none or they cannot be resolved.
+
+    Kept by code object: a lambda or nested function is a new object each time, its code is not.
+    """
+    while isinstance(function, functools.partial):
+        function = function.func
+    if inspect.ismethod(function):
+        function = function.__func__
+    code = getattr(function, "__code__", None)
+    if code is None:
+        call = getattr(type(function), "__call__", None)
+        return {} if isinstance(function, type) or not inspect.isfunction(call) else hints(call)
+    if not getattr(function, "__annotations__", None):
+        return {}
+    found = _HINTS.get(code)
+    if found is None:
+        try:
+            found = typing.get_type_hints(function, include_extras=True)
+        except (NameError, TypeError, AttributeError):
+            found = {}
+        _HINTS[code] = found
+    return found

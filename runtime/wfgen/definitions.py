@@ -1,0 +1,324 @@
+"""`define_workflow` and `define_worker`: what a function is to the engine.
+
+Both leave the function as it is, so that it can be called and tested plainly. The definition is kept in the module in
+which it was made, where the registry finds it.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+import typing
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any, Literal, TypeVar, overload
+
+from wfgen.durations import Duration, seconds
+from wfgen.errors import DefinitionError
+from wfgen.ids import RunId
+from wfgen.names import is_name
+from wfgen.retry import Retry
+
+F = TypeVar("F", bound=Callable[..., Any])
+W = TypeVar("W", bound=Callable[..., Coroutine[Any, Any, Any]])
+
+NAMESPACE = "__wfgen_definitions__"
+"""Module attribute that holds the definitions made in it, by kind, id and version."""
+MISSING: Any = type("Missing", (), {"__repr__": lambda self: "MISSING"})()
+"""Stands for an input that was not given, since None is one."""
+
+ExecutionMode = Literal["inline", "remote"]
+Dispatch = Literal["inline", "queue", "webhook"]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a worker may ask for by annotation: `async def charge(order: Order, job: Job) -> Receipt`."""
+
+    run_id: RunId
+    step: str
+    """Name of the step that it works."""
+    key: str
+    """The step's identity within its run: with the run id, a key under which the step's effects are the same."""
+    attempt: int
+    """From 1."""
+
+
+@dataclass(frozen=True)
+class WorkflowDefinition:
+    """A workflow as its module defined it."""
+
+    name: str
+    version: str
+    function: Callable[..., Any]
+    description: str | None
+    tags: tuple[str, ...]
+    timeout: float | None
+    """Seconds from the start of a run, or None."""
+    execution_mode: ExecutionMode
+    middleware: tuple[Any, ...]
+    retry: Retry | None
+    """The default of its steps."""
+    source: str
+    """`file:line` of the function."""
+
+    @functools.cached_property
+    def signature(self) -> Signature:
+        """Input and output types, resolved on first use: annotations may name what is defined later."""
+        return _signature(self.function, f"workflow {self.name!r} ({self.source})", handle=True)
+
+
+@dataclass(frozen=True)
+class WorkerDefinition:
+    """A worker as its module defined it."""
+
+    id: str
+    function: Callable[..., Any]
+    description: str | None
+    tags: tuple[str, ...]
+    timeout: float | None
+    """Seconds of one attempt, or None."""
+    retry: Retry | None
+    dispatch: Dispatch
+    source: str
+    """`file:line` of the function."""
+
+    @functools.cached_property
+    def signature(self) -> Signature:
+        """Input and output types, resolved on first use."""
+        return _signature(self.function, f"worker {self.id!r} ({self.source})", handle=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What goes in and what comes out."""
+
+    takes_input: bool
+    input_required: bool
+    input: Any
+    """The input's type; `Any` without an annotation."""
+    output: Any
+    job_parameter: str | None
+    """Name of the parameter that is annotated with `Job`."""
+    input_parameter: str | None
+
+
+@overload
+def define_workflow(
+    function: W,
+    /,
+    *,
+    name: str | None = None,
+    version: str = "1",
+    description: str | None = None,
+    tags: Sequence[str] = (),
+    timeout: Duration | None = None,
+    execution_mode: ExecutionMode = "inline",
+    middleware: Sequence[Any] = (),
+    retry: Retry | None = None,
+) -> W: ...
+@overload
+def define_workflow(
+    *,
+    name: str | None = None,
+    version: str = "1",
+    description: str | None = None,
+    tags: Sequence[str] = (),
+    timeout: Duration | None = None,
+    execution_mode: ExecutionMode = "inline",
+    middleware: Sequence[Any] = (),
+    retry: Retry | None = None,
+) -> Callable[[W], W]: ...
+def define_workflow(
+    function: Any = None,
+    /,
+    *,
+    name: str | None = None,
+    version: str = "1",
+    description: str | None = None,
+    tags: Sequence[str] = (),
+    timeout: Duration | None = None,
+    execution_mode: ExecutionMode = "inline",
+    middleware: Sequence[Any] = (),
+    retry: Retry | None = None,
+) -> Any:
+    """Define a workflow: `@define_workflow`, `@define_workflow(name=...)` or `define_workflow(function, name=...)`.
+
+    Args:
+        function: an `async def` that takes the handle and at most one input.
+        name: letters, digits, `_`, `-` and `.`, up to 128; default: the function's name.
+        version: the same characters. A run stays on the version that it started with.
+        description: one line for people; the docstring serves otherwise.
+        tags: for finding it.
+        timeout: of a whole run, from its start.
+        execution_mode: where its steps go by default: this process, or the queue.
+        middleware: kept as data for now.
+        retry: policy of its steps that have none of their own.
+
+    Raises:
+        DefinitionError: name, version or function cannot serve.
+    """
+    module = sys._getframe(1).f_globals
+
+    def define(function: F) -> F:
+        place = _place(function)
+        chosen = name if name is not None else function.__name__
+        for text in (chosen, version):
+            if not is_name(text):
+                raise DefinitionError(
+                    f"{text!r} ({place}) cannot name a workflow or its version.",
+                    hint="Use letters, digits, '_', '-' and '.', up to 128 characters.",
+                )
+        if not inspect.iscoroutinefunction(function):
+            raise DefinitionError(f"workflow {chosen!r} ({place}) is not an `async def` function.")
+        definition = WorkflowDefinition(
+            name=chosen,
+            version=version,
+            function=function,
+            description=description,
+            tags=tuple(tags),
+            timeout=None if timeout is None else seconds(timeout),
+            execution_mode=execution_mode,
+            middleware=tuple(middleware),
+            retry=retry,
+            source=place,
+        )
+        _keep(module, ("workflow", chosen, version), definition, place)
+        return function
+
+    return define if function is None else define(function)
+
+
+@overload
+def define_worker(
+    id: str,
+    function: F,
+    /,
+    *,
+    description: str | None = None,
+    tags: Sequence[str] = (),
+    timeout: Duration | None = None,
+    retry: Retry | None = None,
+    dispatch: Dispatch = "inline",
+) -> F: ...
+@overload
+def define_worker(
+    id: str,
+    /,
+    *,
+    description: str | None = None,
+    tags: Sequence[str] = (),
+    timeout: Duration | None = None,
+    retry: Retry | None = None,
+    dispatch: Dispatch = "inline",
+) -> Callable[[F], F]: ...
+def define_worker(
+    id: str,
+    function: Any = None,
+    /,
+    *,
+    description: str | None = None,
+    tags: Sequence[str] = (),
+    timeout: Duration | None = None,
+    retry: Retry | None = None,
+    dispatch: Dispatch = "inline",
+) -> Any:
+    """Define a worker: `@define_worker("users.create")` or `define_worker("users.create", function)`.
+
+    Args:
+        id: letters, digits, `_`, `-` and `.`, up to 128.
+        function: takes at most one input, and its `Job` if it asks for it by annotation. A plain `def` runs in a
+            thread, an `async def` on the engine's loop.
+        description: one line for people; the docstring serves otherwise.
+        tags: for finding it.
+        timeout: of one attempt.
+        retry: its policy, unless the step has its own.
+        dispatch: `inline` works it in the run's process.
+
+    Raises:
+        DefinitionError: the id or the function cannot serve.
+    """
+    module = sys._getframe(1).f_globals
+
+    def define(function: F) -> F:
+        place = _place(function)
+        if not is_name(id):
+            raise DefinitionError(
+                f"{id!r} ({place}) cannot be a worker's id.",
+                hint="Use letters, digits, '_', '-' and '.', up to 128 characters.",
+            )
+        definition = WorkerDefinition(
+            id=id,
+            function=function,
+            description=description,
+            tags=tuple(tags),
+            timeout=None if timeout is None else seconds(timeout),
+            retry=retry,
+            dispatch=dispatch,
+            source=place,
+        )
+        _keep(module, ("worker", id, ""), definition, place)
+        return function
+
+    return define if function is None else define(function)
+
+
+Definitions = dict[tuple[str, str, str], WorkflowDefinition | WorkerDefinition]
+
+
+def _keep(
+    module: dict[str, Any], key: tuple[str, str, str], definition: WorkflowDefinition | WorkerDefinition, place: str
+) -> None:
+    definitions: Definitions = module.setdefault(NAMESPACE, {})
+    earlier = definitions.get(key)
+    if earlier is not None:
+        kind, name, version = key
+        raise DefinitionError(
+            f"{kind} {name!r}{f' version {version!r}' if version else ''} is defined twice: "
+            f"{earlier.source} and {place}."
+        )
+    definitions[key] = definition
+
+
+def _place(function: Any) -> str:
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return f"{code.co_filename}:{code.co_firstlineno}" if code else repr(function)
+
+
+def _signature(function: Callable[..., Any], what: str, *, handle: bool) -> Signature:
+    parameters = [
+        p for p in inspect.signature(function).parameters.values() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    ]
+    if handle:
+        if not parameters:
+            raise DefinitionError(f"{what} takes no workflow handle.", hint="Its first parameter is the handle.")
+        parameters = parameters[1:]
+    # The handle's own annotation may exist for checkers only, so it is not resolved.
+    names = {p.name for p in parameters} | {"return"}
+    raw = {name: value for name, value in getattr(function, "__annotations__", {}).items() if name in names}
+    scope = getattr(inspect.unwrap(function), "__globals__", {})
+    try:
+        annotations = typing.get_type_hints(SimpleNamespace(__annotations__=raw), globalns=scope, include_extras=True)
+    except (NameError, TypeError, AttributeError) as error:
+        raise DefinitionError(
+            f"the annotations of {what} cannot be resolved: {error}.",
+            hint="Types in signatures are needed at run time too: import them outside `if TYPE_CHECKING`.",
+        ) from None
+    job = next((p.name for p in parameters if annotations.get(p.name) is Job), None)
+    inputs = [p for p in parameters if p.name != job]
+    if len(inputs) > 1:
+        raise DefinitionError(
+            f"{what} takes {len(inputs)} inputs: {', '.join(p.name for p in inputs)}.",
+            hint="Take one; a model or dataclass holds several values.",
+        )
+    given = inputs[0] if inputs else None
+    return Signature(
+        takes_input=given is not None,
+        input_required=given is not None and given.default is inspect.Parameter.empty,
+        input=annotations.get(given.name, Any) if given else None,
+        output=annotations.get("return", Any),
+        job_parameter=job,
+        input_parameter=given.name if given else None,
+    )

@@ -1,0 +1,194 @@
+"""The workflow handle: what a workflow's code may ask of the engine."""
+
+from __future__ import annotations
+
+import random
+import sys
+from asyncio import events as asyncio_events
+from collections.abc import Coroutine, Generator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from uuid import UUID
+
+from wfgen.definitions import MISSING
+from wfgen.durations import Duration, seconds
+from wfgen.errors import HandleError
+from wfgen.ids import HookToken, RunId
+from wfgen.names import MAX_STEP_NAME, is_step_name
+from wfgen.operations import Operation, wait_for_operation
+from wfgen.references import WorkerRef
+from wfgen.retry import Retry
+
+if TYPE_CHECKING:
+    from wfgen.execution import Execution
+    from wfgen.runlog import RunLogger
+
+T = TypeVar("T")
+
+HOOK_TIMEOUT = 7 * 86400.0
+"""Seconds that a hook waits by default."""
+
+
+class WorkflowBase:
+    """The handle without `do`, which the generated `Workflow` types for each worker.
+
+    A workflow function receives it from the engine. Every operation takes the step's name first: any printable text
+    up to 255 characters. An operation gets its identity when it is called, not when it is awaited.
+
+    All operations raise HandleError when they are called outside the run's own code, or with a bad name.
+    """
+
+    def __init__(self, execution: Execution) -> None:
+        self._execution = execution
+
+    def sleep(self, step: str, duration: Duration, *, description: str | None = None) -> Coroutine[Any, Any, None]:
+        """Wait durably: the time that is left is kept across restarts."""
+        due = self._execution.now + seconds(duration)
+        return wait_for_operation(self._reserve(step, "sleep", due=due))
+
+    def sleep_until(self, step: str, when: datetime, *, description: str | None = None) -> Coroutine[Any, Any, None]:
+        """Wait durably until a time with a time zone."""
+        if when.tzinfo is None:
+            raise HandleError(f"sleep_until {step!r}: {when} has no time zone.", hint="Use datetime.now(UTC) and kin.")
+        return wait_for_operation(self._reserve(step, "sleep_until", due=when.timestamp()))
+
+    def hook(
+        self, step: str, model: type[T], *, timeout: Duration | None = None, description: str | None = None
+    ) -> Coroutine[Any, Any, T]:
+        """Wait for a payload from outside.
+
+        Args:
+            step: the hook's name; `run.hooks.<name>` resumes it.
+            model: the payload's type.
+            timeout: default 7 days.
+            description: one line for people.
+
+        Raises:
+            HookTimeoutError: nobody resumed it in time.
+        """
+        return wait_for_operation(self._reserve_hook(step, "hook", model, timeout))
+
+    def create_hook(
+        self, step: str, model: type[T], *, timeout: Duration | None = None, description: str | None = None
+    ) -> Hook[T]:
+        """Open a hook now and await it later: for when its token must be sent first."""
+        operation = self._reserve_hook(step, "create_hook", model, timeout)
+        operation.ask()
+        return Hook(operation)
+
+    def now(self) -> datetime:
+        """The time of the last thing that happened to the run, in UTC: the same in every replay."""
+        self._check("now")
+        return datetime.fromtimestamp(self._execution.now, UTC)
+
+    def uuid(self, name: str | None = None) -> UUID:
+        """A random-looking UUID that is the same in every replay."""
+        return UUID(int=self.random(name or "uuid").getrandbits(128), version=4)
+
+    def random(self, name: str | None = None) -> random.Random:
+        """A generator of random numbers that gives the same ones in every replay.
+
+        It derives from the run, the branch and the last completed operation; a name tells several apart.
+        """
+        self._check("random")
+        return random.Random(self._execution.seed(name or ""))
+
+    @property
+    def run_id(self) -> RunId:
+        """This run's id."""
+        return self._execution.run.run_id
+
+    @property
+    def log(self) -> RunLogger:
+        """A logger that carries the run's id and says nothing during replay."""
+        return self._execution.log
+
+    def _reserve_hook(self, step: str, form: str, model: Any, timeout: Duration | None) -> Operation:
+        wait = HOOK_TIMEOUT if timeout is None else seconds(timeout)
+        return self._reserve(step, form, due=self._execution.now + wait, annotation=model)
+
+    def _reserve(self, step: str, form: str, **details: Any) -> Operation:
+        self._check(step)
+        if not isinstance(step, str) or not is_step_name(step):
+            raise HandleError(
+                f"{step!r:.80} cannot name a step.",
+                hint=f"Use printable text of 1 to {MAX_STEP_NAME} characters.",
+            )
+        frame = sys._getframe(3 if form in ("hook", "create_hook") else 2)
+        return self._execution.reserve(step, form, frame.f_code.co_filename, frame.f_lineno, **details)
+
+    def _check(self, what: str) -> None:
+        if self._execution.closed:
+            # The run was dropped and its coroutines are being closed: clean-up code that asks for more ends here.
+            raise GeneratorExit
+        if asyncio_events._get_running_loop() is not self._execution.loop:
+            raise HandleError(
+                f"the handle was used outside its workflow's own code ({what!r}).",
+                hint="Inside a step, call the function itself, or `workers.<id>(...)`; other code has no handle.",
+            )
+
+
+class Workflow(WorkflowBase):
+    """The handle without generated types: any worker id, result `Any`."""
+
+    def do(
+        self,
+        step: str,
+        target: Any,
+        data: Any = MISSING,
+        *,
+        retry: Retry | None = None,
+        timeout: Duration | None = None,
+        description: str | None = None,
+    ) -> Coroutine[Any, Any, Any]:
+        """Run a step: at least once, and never again once its completion is recorded.
+
+        Args:
+            step: the step's name.
+            target: a worker's id or reference, or any callable. Plain functions run in a thread.
+            data: the input; a callable is called with it if it is given.
+            retry: policy; default the worker's, then the workflow's, then one attempt.
+            timeout: of one attempt; default the worker's.
+            description: one line for people.
+
+        Raises:
+            StepError: it failed for good.
+            StepTimeoutError: its last attempt took too long.
+            InvalidInputError: data does not fit the worker's input.
+        """
+        if isinstance(target, WorkerRef):
+            worker: str | None = target.id
+        elif isinstance(target, str):
+            worker = target
+        elif callable(target):
+            worker = self._execution.registry.worker_of(target)
+        else:
+            raise HandleError(
+                f"step {step!r}: {target!r:.80} is neither a worker nor callable.",
+                hint="Give a worker's id, a reference such as `workers.users.create`, or a function.",
+            )
+        limit = None if timeout is None else seconds(timeout)
+        if worker is not None:
+            definition = self._execution.registry.worker(worker)
+            operation = self._reserve(step, "rpc", target=worker, data=data, retry=retry, timeout=limit)
+            operation.prepare_worker(definition)
+        else:
+            operation = self._reserve(step, "inline", data=data, retry=retry, timeout=limit)
+            operation.prepare_function(target)
+        return wait_for_operation(operation)
+
+
+class Hook(Generic[T]):
+    """An open hook: send its token, then await it."""
+
+    def __init__(self, operation: Operation) -> None:
+        self._operation = operation
+
+    @property
+    def token(self) -> HookToken:
+        """What resumes it; whoever holds it may resume."""
+        assert self._operation.token is not None
+        return self._operation.token
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        return wait_for_operation(self._operation).__await__()

@@ -1,0 +1,93 @@
+"""The lease of this process: renewed from a thread, and not renewed when the engine's loop has stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+
+from wfgen.environment import Environment
+from wfgen.errors import StoreError
+from wfgen.store.protocol import Store
+
+log = logging.getLogger("wfgen.engine")
+
+
+class Heartbeat:
+    """Keeps a process's lease alive while its loop is.
+
+    A process gives up by its own clock before the store lets another in: it counts its lease from before each
+    renewal, and holds it to be over a tenth earlier.
+
+    Args:
+        store: whose `renew` is called, on the heartbeat thread.
+        process_id: the process.
+        lease: in seconds.
+        lapsed: called on the loop when the lease is lost.
+    """
+
+    def __init__(
+        self, store: Store, process_id: str, lease: float, environment: Environment, lapsed: Callable[[], None]
+    ) -> None:
+        self._store = store
+        self._process_id = process_id
+        self._lease = lease
+        self._environment = environment
+        self._lapsed = lapsed
+        self._loop = asyncio.get_running_loop()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._ticker: asyncio.TimerHandle | None = None
+        now = environment.clock.monotonic()
+        self._tick_at = now
+        self._until = now + lease * 0.9
+
+    @property
+    def valid(self) -> bool:
+        """Whether this process may still act for its runs, by its own clock."""
+        return self._environment.clock.monotonic() < self._until
+
+    def start(self) -> None:
+        """Begin to tick and to renew."""
+        self._tick()
+        self._thread = self._environment.start_thread(self._beat, "wfgen-heartbeat")
+
+    async def close(self) -> None:
+        """Stop renewing, and wait for the thread."""
+        self._stop.set()
+        if self._ticker is not None:
+            self._ticker.cancel()
+        if self._thread is not None:
+            await self._loop.run_in_executor(None, self._thread.join, self._lease)
+
+    def restart(self) -> None:
+        """Count from now again, after the process has registered anew."""
+        self._until = self._environment.clock.monotonic() + self._lease * 0.9
+
+    def _tick(self) -> None:
+        self._tick_at = self._environment.clock.monotonic()
+        self._ticker = self._loop.call_later(self._lease / 6, self._tick)
+
+    def _beat(self) -> None:
+        clock = self._environment.clock
+        while not self._stop.wait(self._lease / 3):
+            began = clock.monotonic()
+            if began - self._tick_at > self._lease / 2:
+                log.warning("the engine's loop has not run for %.1f s: its lease is not renewed", began - self._tick_at)
+                renewed = began < self._until
+            else:
+                try:
+                    renewed = self._store.renew(self._process_id, self._lease)
+                except StoreError as error:
+                    log.warning("the lease could not be renewed: %s", error)
+                    renewed = began < self._until
+                else:
+                    if renewed:
+                        self._until = began + self._lease * 0.9
+            if not renewed and not self._stop.is_set():
+                self._until = float("-inf")
+                try:
+                    self._loop.call_soon_threadsafe(self._lapsed)
+                except RuntimeError:  # the loop was closed under us
+                    return

@@ -1,0 +1,165 @@
+"""A durable operation: what the workflow's code asked for, and where it stands."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from wfgen.codec import ANY, hints
+from wfgen.definitions import MISSING, Job, WorkerDefinition
+from wfgen.errors import InvalidInputError
+from wfgen.ids import HookToken
+from wfgen.retry import ONCE, Retry
+
+if TYPE_CHECKING:
+    from wfgen.execution import Execution
+
+STEP_FORMS = frozenset({"rpc", "inline"})
+HOOK_FORMS = frozenset({"hook", "create_hook"})
+
+
+class Operation:
+    """One call of `do`, `sleep`, `hook`, … of a run.
+
+    Attributes:
+        key: its identity in the run: branch, name, occurrence; such as `0/charge` or `0.1/charge#2`.
+        form: `rpc`, `inline`, `sleep`, `sleep_until`, `hook` or `create_hook`.
+        target: the worker's id, form rpc only.
+        place: `file:line` of the call.
+        future: what the workflow's code waits on; lives on the run's loop.
+        asked: whether the code waits for it (it was called before, but may not have been awaited yet).
+        annotation: the type of its result.
+        due: sleeps and hooks: deadline in seconds since the epoch.
+        token: hooks: what resumes it.
+    """
+
+    __slots__ = (
+        "annotation",
+        "asked",
+        "data",
+        "due",
+        "execution",
+        "form",
+        "function",
+        "future",
+        "job_parameter",
+        "key",
+        "name",
+        "place",
+        "retry",
+        "target",
+        "timeout",
+        "token",
+    )
+
+    def __init__(
+        self,
+        execution: Execution,
+        key: str,
+        name: str,
+        form: str,
+        place: str,
+        *,
+        target: str | None = None,
+        data: Any = MISSING,
+        retry: Retry | None = None,
+        timeout: float | None = None,
+        due: float | None = None,
+        annotation: Any = ANY,
+        token: HookToken | None = None,
+    ) -> None:
+        self.execution = execution
+        self.key = key
+        self.name = name
+        self.form = form
+        self.target = target
+        self.place = place
+        self.future: asyncio.Future[Any] = execution.loop.create_future()
+        self.asked = False
+        self.function: Callable[..., Any] | None = None
+        self.data = data
+        """Encoded input of a step, with the type to load it by; `MISSING` without input."""
+        self.job_parameter: str | None = None
+        self.retry: Retry = retry or ONCE
+        self.timeout = timeout
+        self.due = due
+        self.annotation = annotation
+        self.token = token
+
+    def __repr__(self) -> str:
+        target = f" -> {self.target}" if self.target else ""
+        return f"step {self.name!r} ({self.form}{target}) at {self.place}"
+
+    def prepare_worker(self, worker: WorkerDefinition) -> None:
+        """Take function, types and policies from a worker.
+
+        Raises:
+            InvalidInputError: the data does not fit the worker's input.
+        """
+        signature = worker.signature
+        what = f"the input of step {self.name!r} ({self.place}) for worker {worker.id!r}"
+        if self.data is MISSING:
+            if signature.input_required:
+                raise InvalidInputError(f"{what} is missing.")
+        elif not signature.takes_input:
+            if self.data is not None:
+                raise InvalidInputError(f"{what} is given, but the worker takes none.")
+            self.data = MISSING
+        else:
+            self.data = (self.execution.codec.validate(self.data, signature.input, what), signature.input)
+        self.function = worker.function
+        self.annotation = signature.output
+        self.job_parameter = signature.job_parameter
+        if self.retry is ONCE:
+            self.retry = worker.retry or self.execution.definition.retry or ONCE
+        if self.timeout is None:
+            self.timeout = worker.timeout
+
+    def prepare_function(self, function: Callable[..., Any]) -> None:
+        """Take types from an inline callable's annotations, where it has any."""
+        self.function = function
+        found = hints(function)
+        self.annotation = found.get("return", ANY)
+        if self.data is not MISSING:
+            annotation = next((value for name, value in found.items() if name != "return"), ANY)
+            what = f"the input of step {self.name!r} ({self.place})"
+            encoded, _, recorded = self.execution.codec.record(self.data, annotation, what)
+            self.data = (encoded, type(self.data) if recorded else annotation)
+        if self.retry is ONCE:
+            self.retry = self.execution.definition.retry or ONCE
+
+    def ask(self) -> None:
+        """Say that the code waits for it, once."""
+        if not self.asked:
+            self.asked = True
+            self.execution.asked(self)
+
+    def call(self, attempt: int) -> Any:
+        """Call the step's function with a fresh copy of its input: what it does to it stays its own."""
+        assert self.function is not None
+        arguments: tuple[Any, ...] = ()
+        if self.data is not MISSING:
+            encoded, annotation = self.data
+            arguments = (self.execution.codec.decode(encoded, annotation, f"the input of step {self.name!r}"),)
+        if self.job_parameter is None:
+            return self.function(*arguments)
+        job = Job(run_id=self.execution.run.run_id, step=self.name, key=self.key, attempt=attempt)
+        return self.function(*arguments, **{self.job_parameter: job})
+
+    @property
+    def is_async(self) -> bool:
+        """Whether the function runs on the engine's loop rather than in a thread."""
+        function: Any = self.function
+        while isinstance(function, functools.partial):
+            function = function.func
+        call = getattr(type(function), "__call__", None)  # noqa: B004
+        return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
+
+
+async def wait_for_operation(operation: Operation) -> Any:
+    """The coroutine that `do` and its kin return."""
+    operation.ask()
+    return await operation.future

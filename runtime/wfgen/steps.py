@@ -1,0 +1,119 @@
+"""Attempts of steps: on the engine's loop or in a thread, with a timeout, once or again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+import logging
+import traceback
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import Any
+
+from wfgen.environment import Environment
+from wfgen.operations import Operation
+
+log = logging.getLogger("wfgen.step")
+
+MAX_ERROR = 4000
+"""Characters that are kept of an error's message and of its traceback."""
+
+
+class StepRunner:
+    """Runs the functions of steps for all runs of this process.
+
+    Args:
+        loop: the engine's loop.
+        environment: clock and randomness.
+        executor: the pool for plain functions.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, environment: Environment, executor: Executor) -> None:
+        self._loop = loop
+        self._clock = environment.clock
+        self._random = environment.random
+        self._executor = executor
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self, operation: Operation, attempt: int) -> Callable[[], None]:
+        """Begin an attempt; returns what cancels it."""
+        # An empty context: a step must not see what the run's own loop or the engine has set.
+        task = self._loop.create_task(self._run(operation, attempt), context=contextvars.Context())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+        def stop() -> None:
+            task.cancel()
+
+        return stop
+
+    async def close(self) -> None:
+        """Cancel what is being worked and wait for asynchronous steps to end."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _run(self, operation: Operation, attempt: int) -> None:
+        execution = operation.execution
+        started_at = self._clock.time()
+        limit: asyncio.Timeout | None = None
+        try:
+            if operation.timeout is None:
+                result = await self._call(operation, attempt)
+            else:
+                async with asyncio.timeout(operation.timeout) as limit:
+                    result = await self._call(operation, attempt)
+            what = f"the result of {operation!r}"
+            encoded, value, recorded = execution.codec.record(result, operation.annotation, what)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+                raise
+            timed_out = limit is not None and limit.expired()
+            self._failed(operation, attempt, started_at, error, timed_out)
+        else:
+            self._loop.call_soon(execution.step_completed, operation, attempt, started_at, encoded, value, recorded)
+
+    async def _call(self, operation: Operation, attempt: int) -> Any:
+        if operation.is_async:
+            return await operation.call(attempt)
+        result = await self._loop.run_in_executor(self._executor, contextvars.Context().run, operation.call, attempt)
+        # `lambda: workers.users.create(signup)` gives a coroutine.
+        return await result if inspect.isawaitable(result) else result
+
+    def _failed(
+        self, operation: Operation, attempt: int, started_at: float, error: BaseException, timed_out: bool
+    ) -> None:
+        execution = operation.execution
+        if timed_out:
+            details: dict[str, Any] = {
+                "error_type": "TimeoutError",
+                "error": f"the attempt took longer than {operation.timeout:g} s",
+                "timed_out": True,
+            }
+        else:
+            kind = type(error)
+            name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+            lines = "".join(traceback.format_exception(error, limit=-8))
+            details = {"error_type": name, "error": _text(error)[:MAX_ERROR], "traceback": lines[-MAX_ERROR:]}
+        again = operation.retry.retries(error, attempt)
+        log.info(
+            "run %s: %r failed in attempt %d%s: %s: %s",
+            execution.run.run_id, operation, attempt, ", to be retried" if again else "",
+            details["error_type"], details["error"],
+        )  # fmt: skip
+        if again:
+            delay = operation.retry.delay_after(attempt, self._random)
+            self._loop.call_soon(execution.step_retrying, operation, attempt, delay, details)
+        else:
+            self._loop.call_soon(execution.step_failed, operation, attempt, started_at, details)
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # an error whose own text fails is still an error
+        return "(its message cannot be shown)"

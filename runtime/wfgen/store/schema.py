@@ -1,0 +1,194 @@
+"""The tables of a store file, how a file is recognised as one, and how an older one is brought up to date.
+
+The `runs` row is found by an integer, so that events stay small; it carries no input (that is the payload of the first
+event), so that a change of status never rewrites it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from wfgen.errors import StoreFormatError, StoreVersionError
+from wfgen.store.faults import fault, is_busy
+
+APPLICATION_ID = int.from_bytes(b"wfgn", "big")
+"""Marks the file as a wfgen store, in the header where SQLite and `file` look for it."""
+
+CHECKPOINT_PAGES = 4000
+"""How far the log grows before it is folded into the file, in pages of 4 KiB."""
+
+Migration = Sequence[str]
+"""Single statements that lead from one schema version to the next."""
+
+MIGRATIONS: Sequence[Migration] = (
+    (
+        """CREATE TABLE runs (
+            run INTEGER PRIMARY KEY,
+            run_id TEXT NOT NULL UNIQUE,
+            workflow TEXT NOT NULL,
+            version TEXT NOT NULL,
+            status TEXT NOT NULL,
+            epoch INTEGER NOT NULL DEFAULT 0,
+            claims INTEGER NOT NULL DEFAULT 0,
+            owner TEXT,
+            created_at REAL NOT NULL,
+            updated_at REAL NOT NULL,
+            finished_at REAL,
+            salt TEXT NOT NULL,
+            idempotency_key TEXT,
+            error_type TEXT,
+            error TEXT,
+            error_code TEXT,
+            output BLOB
+        )""",
+        """CREATE UNIQUE INDEX runs_by_key ON runs (workflow, idempotency_key) WHERE idempotency_key IS NOT NULL""",
+        """CREATE INDEX runs_to_claim ON runs (workflow, version, run) WHERE owner IS NULL AND finished_at IS NULL""",
+        """CREATE INDEX runs_by_owner ON runs (owner) WHERE owner IS NOT NULL""",
+        """CREATE TABLE events (
+            run INTEGER NOT NULL,
+            seq INTEGER NOT NULL,
+            type TEXT NOT NULL,
+            time REAL NOT NULL,
+            key TEXT,
+            data TEXT,
+            payload BLOB,
+            PRIMARY KEY (run, seq)
+        ) WITHOUT ROWID""",
+        """CREATE TABLE hooks (
+            hook INTEGER PRIMARY KEY,
+            token TEXT NOT NULL UNIQUE,
+            run INTEGER NOT NULL REFERENCES runs,
+            key TEXT NOT NULL,
+            name TEXT NOT NULL,
+            due REAL,
+            state TEXT NOT NULL,
+            created_at REAL NOT NULL
+        )""",
+        """CREATE INDEX hooks_by_run ON hooks (run)""",
+        """CREATE INDEX hooks_by_state ON hooks (state)""",
+        """CREATE TABLE messages (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            run INTEGER NOT NULL REFERENCES runs,
+            kind TEXT NOT NULL,
+            token TEXT UNIQUE,
+            name TEXT,
+            payload BLOB
+        )""",
+        """CREATE INDEX messages_by_run ON messages (run)""",
+        """CREATE TABLE processes (
+            process_id TEXT PRIMARY KEY,
+            host TEXT NOT NULL,
+            pid INTEGER NOT NULL,
+            pid_started TEXT NOT NULL,
+            started_at REAL NOT NULL,
+            lease_until REAL NOT NULL
+        ) WITHOUT ROWID""",
+    ),
+)
+
+
+def connect(path: Path, *, synchronous: Literal["full", "normal"], busy_timeout: float) -> sqlite3.Connection:
+    """Open a connection in autocommit mode. `busy_timeout` is in seconds."""
+    # The connection is used by one thread at a time, which need not be the one that opens or closes it.
+    connection = sqlite3.connect(path, timeout=busy_timeout, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute(f"PRAGMA synchronous = {synchronous}")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def open_file(
+    path: Path,
+    *,
+    synchronous: Literal["full", "normal"],
+    busy_timeout: float,
+    migrations: Sequence[Migration] = MIGRATIONS,
+) -> sqlite3.Connection:
+    """Open a store file for writing; create the file, its folder and its tables, or bring them up to date.
+
+    Raises:
+        StoreFormatError: it is something else than a store, or damaged. It is left as it is.
+        StoreVersionError: a newer wfgen made it. It is left as it is.
+        StoreBusyError: another program held it locked for `busy_timeout` seconds.
+        StoreFullError: no space, or no right, to write.
+    """
+    deadline = time.monotonic() + busy_timeout
+    while True:
+        try:
+            return _open_once(path, synchronous, busy_timeout, migrations)
+        except (sqlite3.Error, OSError) as error:
+            # Two processes that create one file meet in moments in which SQLite does not wait by itself.
+            if not is_busy(error) or time.monotonic() >= deadline:
+                raise fault(error, path) from error
+        time.sleep(0.01)
+
+
+def _open_once(
+    path: Path, synchronous: Literal["full", "normal"], busy_timeout: float, migrations: Sequence[Migration]
+) -> sqlite3.Connection:
+    if path.is_dir():
+        raise StoreFormatError(
+            f"{path} is not a wfgen store: it is a folder.", hint="Give the setting `engine` the path of a file."
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    connection = connect(path, synchronous=synchronous, busy_timeout=busy_timeout)
+    try:
+        # Looked at before anything is written, so that a file that is not ours stays as it is.
+        if _version(connection, path, migrations) < len(migrations) or _journal(connection) != "wal":
+            connection.execute("PRAGMA journal_mode = WAL")
+            _migrate(connection, path, migrations)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _journal(connection: sqlite3.Connection) -> str:
+    return str(connection.execute("PRAGMA journal_mode").fetchone()[0])
+
+
+def _version(connection: sqlite3.Connection, path: Path, migrations: Sequence[Migration]) -> int:
+    """The schema version of a file that is a store or empty."""
+    application, version, tables = connection.execute(
+        "SELECT (SELECT application_id FROM pragma_application_id), (SELECT user_version FROM pragma_user_version),"
+        " (SELECT count(*) FROM sqlite_master)"
+    ).fetchone()
+    if application == 0 and version == 0 and tables == 0:
+        return 0
+    if application != APPLICATION_ID:
+        raise StoreFormatError(
+            f"{path} is not a wfgen store: it is a SQLite database of another application.",
+            hint="Point the setting `engine` to a file of its own.",
+        )
+    if version > len(migrations):
+        raise StoreVersionError(
+            f"the store {path} was written by a newer wfgen: its schema is version {version}, this one knows "
+            f"up to {len(migrations)}.",
+            hint="Upgrade wfgen-runtime, or point the setting `engine` to another file.",
+        )
+    return int(version)
+
+
+def _migrate(connection: sqlite3.Connection, path: Path, migrations: Sequence[Migration]) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        # Again, now that nobody else can write: another process may have been first.
+        version = _version(connection, path, migrations)
+        for migration in migrations[version:]:
+            for statement in migration:
+                connection.execute(statement)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {len(migrations)}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise

@@ -1,0 +1,319 @@
+"""What is done to a store file, each inside a transaction that the committer holds open.
+
+Whatever a transition refuses, it refuses before it writes, so that a refusal needs no savepoint.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from wfgen.environment import Clock
+from wfgen.errors import ConflictError, LeaseLostError, StoreError, UnknownHookError, UnknownRunError
+from wfgen.events import Event
+from wfgen.ids import RunId
+from wfgen.store import queries
+from wfgen.store.protocol import FINISHED, Append, Claimed, NewRun, ProcessRecord, RunRecord
+
+_ENCODE = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+
+_INSERT_EVENT = "INSERT INTO events (run, seq, type, time, key, data, payload) VALUES (?, ?, ?, ?, ?, ?, ?)"
+
+EventRow = tuple[int, int, str, float, str | None, str | None, bytes | None]
+
+
+@dataclass(slots=True)
+class _Held:
+    """A run that this process writes to."""
+
+    run: int
+    epoch: int
+    seq: int
+    """Of its last event."""
+
+
+class Transitions:
+    """The writes of one connection, and what it knows of the runs that it writes to."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, clock: Clock, is_gone: Callable[[ProcessRecord], bool]
+    ) -> None:
+        self._connection = connection
+        self._clock = clock
+        self._is_gone = is_gone
+        self._held: dict[str, _Held] = {}
+        self._verified: set[str] = set()
+        """Runs of `_held` whose epoch was compared since another connection last wrote."""
+        self._refused: dict[str, int] = {}
+        """Runs with the epoch of an append that was refused."""
+        self._events: list[EventRow] = []
+
+    def others_wrote(self) -> None:
+        """Another connection has written: a run may have been taken over."""
+        self._verified.clear()
+
+    def forget(self) -> None:
+        """What was applied since the last commit was undone."""
+        self._held.clear()
+        self._verified.clear()
+        self._events.clear()
+
+    def refused(self, append: Append) -> None:
+        """An append of this epoch was not recorded, so that what follows it in the run must not be either."""
+        self._refused[append.run_id] = append.epoch
+
+    def flush(self) -> None:
+        """Write the events that were gathered."""
+        if self._events:
+            self._connection.executemany(_INSERT_EVENT, self._events)
+            self._events.clear()
+
+    def create(self, new: NewRun) -> tuple[RunRecord, bool]:
+        if new.idempotency_key is not None:
+            self.flush()
+            existing = queries.find_by_key(self._connection, new.workflow, new.idempotency_key)
+            if existing is not None:
+                if (existing.version, existing.input) == (new.version, new.input):
+                    return existing, False
+                what = "another input" if existing.version == new.version else f"version {existing.version}"
+                raise ConflictError(
+                    f"the idempotency key {new.idempotency_key!r} of workflow {new.workflow!r} belongs to run "
+                    f"{existing.run_id}, which was started with {what}.",
+                    hint="Use another key for another start.",
+                )
+        now = self._clock.time()
+        try:
+            cursor = self._connection.execute(
+                "INSERT INTO runs (run_id, workflow, version, status, created_at, updated_at, salt, idempotency_key)"
+                " VALUES (?, ?, ?, 'pending', ?, ?, ?, ?)",
+                (new.run_id, new.workflow, new.version, now, now, new.salt, new.idempotency_key),
+            )
+        except sqlite3.IntegrityError:
+            raise ConflictError(f"there is a run {new.run_id} already.", hint="Give each run an id of its own.") from None
+        run = cursor.lastrowid
+        assert run is not None
+        data = {"workflow": new.workflow, "version": new.version}
+        self._events.append((run, 1, "run_started", now, None, _ENCODE(data), new.input))
+        record = RunRecord(
+            run_id=new.run_id,
+            workflow=new.workflow,
+            version=new.version,
+            status="pending",
+            input=new.input,
+            output=None,
+            error_type=None,
+            error=None,
+            error_code=None,
+            salt=new.salt,
+            idempotency_key=new.idempotency_key,
+            epoch=0,
+            claims=0,
+            owner=None,
+            created_at=now,
+            updated_at=now,
+            finished_at=None,
+        )
+        return record, True
+
+    def append(self, append: Append) -> None:
+        run_id = append.run_id
+        held = self._held.get(run_id)
+        if held is None or held.epoch != append.epoch or run_id not in self._verified:
+            held = self._verify(run_id, append.epoch)
+        if self._refused and self._refused.get(run_id) == append.epoch:
+            if not append.events:
+                raise StoreError(f"an earlier append to run {run_id} was not recorded, so this one is not either.")
+            self._check_order(append, held)
+            del self._refused[run_id]
+        if len(append.events) == 1:
+            event = append.events[0]
+            if event.seq != held.seq + 1:
+                self._check_order(append, held)
+            self._events.append(_row(held.run, event))
+        else:
+            self._check_order(append, held)
+            self._events.extend([_row(held.run, event) for event in append.events])
+        held.seq += len(append.events)
+        if append.consumed:
+            self._connection.executemany("DELETE FROM messages WHERE id = ?", [(id,) for id in append.consumed])
+        if append.opened:
+            self._connection.executemany(
+                "INSERT INTO hooks (token, run, key, name, due, state, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                [(h.token, held.run, h.key, h.name, h.due, h.state, h.created_at) for h in append.opened],
+            )
+        for token, state in append.closed:
+            self._connection.execute("UPDATE hooks SET state = ? WHERE token = ?", (state, token))
+            self._connection.execute("DELETE FROM messages WHERE token = ?", (token,))
+        if append.status is not None:
+            self._set_status(append, held)
+
+    def _verify(self, run_id: str, epoch: int) -> _Held:
+        """Check that this epoch still holds the run."""
+        row = self._connection.execute("SELECT run, epoch, owner FROM runs WHERE run_id = ?", (run_id,)).fetchone()
+        if row is None:
+            raise queries.unknown_run(run_id)
+        run, current, owner = row
+        if current != epoch or owner is None:
+            self._drop(run_id)
+            raise LeaseLostError(
+                f"run {run_id} is no longer held by epoch {epoch}: "
+                + ("it was given back or has ended." if owner is None else f"process {owner} took it over."),
+                hint="Nothing was recorded; its new owner goes on with it.",
+            )
+        held = self._held.get(run_id)
+        if held is None or held.epoch != epoch:
+            (seq,) = self._connection.execute("SELECT max(seq) FROM events WHERE run = ?", (run,)).fetchone()
+            held = self._held[run_id] = _Held(run, epoch, seq or 0)
+        self._verified.add(run_id)
+        return held
+
+    def _check_order(self, append: Append, held: _Held) -> None:
+        for seq, event in enumerate(append.events, start=held.seq + 1):
+            if event.seq != seq:
+                raise StoreError(
+                    f"event {event.seq} ({event.type}) cannot be recorded in run {append.run_id}, "
+                    f"whose next event is number {seq}: an earlier append was not recorded, or this one was before."
+                )
+
+    def _set_status(self, append: Append, held: _Held) -> None:
+        now = self._clock.time()
+        if append.status not in FINISHED:
+            self._connection.execute(
+                "UPDATE runs SET status = ?, updated_at = ? WHERE run = ?", (append.status, now, held.run)
+            )
+            return
+        error_type, error, error_code = append.error or (None, None, None)
+        self._connection.execute(
+            "UPDATE runs SET status = ?, updated_at = ?, finished_at = ?, owner = NULL,"
+            " output = ?, error_type = ?, error = ?, error_code = ? WHERE run = ?",
+            (append.status, now, now, append.output, error_type, _text(error), error_code, held.run),
+        )
+        self._connection.execute("UPDATE hooks SET state = 'closed' WHERE run = ? AND state = 'open'", (held.run,))
+        self._connection.execute("DELETE FROM messages WHERE run = ?", (held.run,))
+        self._drop(append.run_id)
+
+    def _drop(self, run_id: str) -> None:
+        self._held.pop(run_id, None)
+        self._verified.discard(run_id)
+        self._refused.pop(run_id, None)
+
+    def register(self, process: ProcessRecord, lease: float) -> None:
+        self._connection.execute(
+            "INSERT OR REPLACE INTO processes (process_id, host, pid, pid_started, started_at, lease_until)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                process.process_id,
+                process.host,
+                process.pid,
+                process.pid_started,
+                process.started_at,
+                self._clock.time() + lease,
+            ),
+        )
+
+    def leave(self, process_id: str) -> None:
+        self._connection.execute("DELETE FROM processes WHERE process_id = ?", (process_id,))
+        self._connection.execute("UPDATE runs SET owner = NULL WHERE owner = ?", (process_id,))
+        self._verified.clear()
+
+    def claim(self, process_id: str, workflows: Collection[tuple[str, str]], limit: int) -> list[Claimed]:
+        self.flush()
+        now = self._clock.time()
+        known = queries.processes(self._connection)
+        if not any(process.process_id == process_id for process, _ in known):
+            raise LeaseLostError(
+                f"process {process_id} is not registered, or its lease ended and its runs were taken over.",
+                hint="Register it again, under a new id.",
+            )
+        for process, lease_until in known:
+            if process.process_id != process_id and (lease_until <= now or self._is_gone(process)):
+                self.leave(process.process_id)
+        runs: list[int] = []
+        for workflow, version in workflows:
+            runs += [
+                run
+                for (run,) in self._connection.execute(
+                    "SELECT run FROM runs WHERE owner IS NULL AND finished_at IS NULL AND workflow = ? AND version = ?"
+                    " ORDER BY run LIMIT ?",
+                    (workflow, version, limit),
+                )
+            ]
+        return [self._take(run, process_id, now) for run in sorted(runs)[:limit]]
+
+    def _take(self, run: int, process_id: str, now: float) -> Claimed:
+        self._connection.execute(
+            "UPDATE runs SET owner = ?, epoch = epoch + 1, claims = claims + 1, status = 'running', updated_at = ?"
+            " WHERE run = ?",
+            (process_id, now, run),
+        )
+        events = queries.events(self._connection, run)
+        record = replace(queries.get_by_number(self._connection, run), input=events[0].payload if events else None)
+        self._held[record.run_id] = _Held(run, record.epoch, len(events))
+        self._verified.add(record.run_id)
+        return Claimed(record, events, queries.messages_of_run(self._connection, run))
+
+    def release(self, run_id: RunId, epoch: int) -> None:
+        self._connection.execute(
+            "UPDATE runs SET owner = NULL WHERE run_id = ? AND epoch = ? AND owner IS NOT NULL", (run_id, epoch)
+        )
+        self._drop(run_id)
+
+    def send(
+        self,
+        kind: Literal["hook", "cancel"],
+        run_id: str | None,
+        token: str | None,
+        name: str | None,
+        payload: bytes | None,
+    ) -> Literal["sent", "duplicate"]:
+        if token is not None:
+            run, duplicate = self._find_hook(token)
+        else:
+            run, duplicate = self._find_run(str(run_id), kind)
+        if duplicate:
+            return "duplicate"
+        self._connection.execute(
+            "INSERT INTO messages (run, kind, token, name, payload) VALUES (?, ?, ?, ?, ?)",
+            (run, kind, token, name, payload),
+        )
+        return "sent"
+
+    def _find_hook(self, token: str) -> tuple[int, bool]:
+        row = self._connection.execute(
+            "SELECT h.run, h.state, h.name, r.run_id, EXISTS (SELECT 1 FROM messages AS m WHERE m.token = h.token)"
+            " FROM hooks AS h JOIN runs AS r ON r.run = h.run WHERE h.token = ?",
+            (token,),
+        ).fetchone()
+        if row is None:
+            raise UnknownHookError("no hook has this token.", hint="Copy the token from `wfgen hooks list`.")
+        run, state, name, run_id, waiting = row
+        if state in ("timed_out", "closed"):
+            reason = "its deadline has passed" if state == "timed_out" else "it is no longer waited for"
+            raise UnknownHookError(f"the hook {name!r} of run {run_id} cannot be resumed: {reason}.")
+        return run, state == "resumed" or bool(waiting)
+
+    def _find_run(self, run_id: str, kind: str) -> tuple[int, bool]:
+        row = self._connection.execute(
+            "SELECT run, status, finished_at, EXISTS"
+            " (SELECT 1 FROM messages WHERE messages.run = runs.run AND kind = 'cancel') FROM runs WHERE run_id = ?",
+            (run_id,),
+        ).fetchone()
+        if row is None:
+            raise queries.unknown_run(run_id)
+        run, status, finished_at, cancelling = row
+        if finished_at is not None:
+            raise UnknownRunError(f"run {run_id} takes no more messages: it is {status}.")
+        return run, kind == "cancel" and bool(cancelling)
+
+
+def _row(run: int, event: Event) -> EventRow:
+    data: dict[str, Any] = event.data
+    return (run, event.seq, event.type, event.time, event.key, _ENCODE(data) if data else None, event.payload)
+
+
+def _text(text: str | None) -> str | None:
+    """Messages of exceptions may hold what UTF-8 cannot (names of files that are not text)."""
+    return None if text is None else text.encode("utf-8", "backslashreplace").decode()

@@ -1,0 +1,54 @@
+"""The replay rule, on every crash prefix of many shapes of concurrency."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wfgen.execution import Execution
+
+_spec = importlib.util.spec_from_file_location("patterns", Path(__file__).with_name("patterns.py"))
+assert _spec is not None
+assert _spec.loader is not None
+patterns = importlib.util.module_from_spec(_spec)
+sys.modules["patterns"] = patterns
+_spec.loader.exec_module(patterns)
+
+SEEDS = int(os.environ.get("WFGEN_REPLAY_SEEDS", "12"))
+
+
+@pytest.mark.parametrize("name", sorted(patterns.PATTERNS))
+def test_every_crash_prefix_replays_without_divergence(name: str) -> None:
+    """A run that is cut off after any recorded event goes on, and no step that was recorded as completed runs again."""
+    function: Callable[..., Any] = patterns.PATTERNS[name]
+    definition = patterns.define(function)
+    prefixes = 0
+    for seed in range(SEEDS):
+        host = patterns.SeededHost(seed)
+        host.work(Execution(patterns.claim([patterns.STARTED]), definition, host))
+        assert host.last is not None
+        assert host.last.status == "completed", host.last.error
+        whole = [patterns.STARTED, *host.recorded]
+        assert [e.seq for e in whole] == list(range(1, len(whole) + 1))
+        for cut in range(1, len(whole)):
+            prefix = whole[:cut]
+            again = patterns.SeededHost(seed * 1000 + cut)
+            again._now = prefix[-1].time
+            execution = Execution(patterns.claim(prefix), definition, again)
+            again.work(execution)
+            assert again.last is not None
+            assert again.last.status == "completed", (seed, cut, again.last.error)
+            rerun = patterns.completed_keys(prefix) & set(again.started)
+            assert not rerun, (seed, cut, rerun)
+            keys = [e.key for e in [*prefix, *again.recorded] if e.type in ("step_completed", "timer_fired")]
+            assert len(keys) == len(set(keys)), (seed, cut)
+            if cut == len(whole) - 1:
+                assert again.last.output == host.last.output
+            prefixes += 1
+    assert prefixes > SEEDS * 4
