@@ -178,12 +178,15 @@ class Engine:
 
     async def start(self) -> None:
         """Begin to work runs."""
+        await self._register()
+        self._claiming = self._loop.create_task(self._claim())
+
+    async def _register(self) -> None:
         process = this_process(self._environment)
         self.process_id = process.process_id
         await self.store.register(process, self._lease)
         self._heartbeat = Heartbeat(self.store, self.process_id, self._lease, self._environment, self._lapsed)
         self._heartbeat.start()
-        self._claiming = self._loop.create_task(self._claim())
 
     async def close(self) -> None:
         """Stop: steps on the loop are cancelled, runs are given back to whoever comes next. Nothing is lost."""
@@ -300,9 +303,10 @@ class Engine:
         if free <= 0:
             return 1
         if self._heartbeat is not None and not self._heartbeat.valid:
+            # Under a new id: what the old one held belongs to others now.
             self._drop_all()
-            await self.store.register(this_process(self._environment, self.process_id), self._lease)
-            self._heartbeat.restart()
+            await self._heartbeat.close()
+            await self._register()
         claimed = await self.store.claim(self.process_id, self.registry.workflows, free)
         for one in claimed:
             self._take(one)

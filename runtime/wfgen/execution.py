@@ -596,8 +596,9 @@ class Execution:
         if operation is not None and operation.asked:
             asked = repr(operation)
         else:
-            done = {e.key for e, _ in self._deliveries}
-            waiting = [o for o in self._asked if not o.future.done() and o.key not in done]
+            recorded_later = {e.key for e, _ in self._deliveries}
+            waiting = [o for o in self._asked if not o.future.done()]
+            waiting = [o for o in waiting if o.key not in recorded_later] or waiting
             asked = ", ".join(map(repr, waiting[:5])) if waiting else f"nothing more ({self.definition.source})"
         return DivergenceError(
             f"run {self.run.run_id} of workflow {self.run.workflow!r} version {self.run.version!r} does not follow its "

@@ -2,7 +2,7 @@
 
 The run's own loop refuses timers, sockets and threads that asyncio is asked for. What blocking calls do (`open`,
 `time.sleep`, `subprocess`) is seen through Python's audit events, on the engine's thread, while workflow code runs on
-it. Nothing is patched. The table lists events of the standard library (Python documentation, "Audit events table").
+it. The table lists events of the standard library (Python documentation, "Audit events table").
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ _REFUSED = {
     "os.mkdir": "makes a folder",
     "sqlite3.connect": "opens a database",
     "_thread.start_new_thread": "starts a thread",
+    "_thread.start_joinable_thread": "starts a thread",
 }
 
 # What Python and its logging do of themselves: importing a module, showing a traceback, turning over a log file.
@@ -51,6 +52,8 @@ class Guard:
         if not _installed:
             _installed = True
             sys.addaudithook(_audit)
+            if sys.version_info < (3, 12):
+                _announce_threads()
         self._thread = threading.get_ident()
 
     def __enter__(self) -> None:
@@ -69,7 +72,7 @@ def _audit(event: str, arguments: tuple[Any, ...]) -> None:
         module = frame.f_globals.get("__name__", "")
         if module.startswith(_ALLOWED) or (place is None and module.startswith("pydantic")):
             return
-        if place is None and not _is_library(frame):
+        if place is None and module != __name__ and not _is_library(frame):
             place = f"{frame.f_code.co_filename}:{frame.f_lineno}"
         if module == "wfgen.loop":
             break
@@ -78,6 +81,17 @@ def _audit(event: str, arguments: tuple[Any, ...]) -> None:
         f"{place or 'the workflow'} {_REFUSED[event]} ({event}), which a workflow's body must not.",
         hint="Make it a step: `await workflow.do(name, function)`.",
     )
+
+
+def _announce_threads() -> None:
+    """Give Python 3.11 the audit event that 3.12 has for threads that are started."""
+    start: Any = threading._start_new_thread  # type: ignore[attr-defined]
+
+    def start_new_thread(*arguments: Any) -> Any:
+        sys.audit("_thread.start_new_thread", *arguments)
+        return start(*arguments)
+
+    threading._start_new_thread = start_new_thread  # type: ignore[attr-defined]
 
 
 def _is_library(frame: FrameType) -> bool:

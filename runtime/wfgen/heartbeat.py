@@ -61,10 +61,6 @@ class Heartbeat:
         if self._thread is not None:
             await self._loop.run_in_executor(None, self._thread.join, self._lease)
 
-    def restart(self) -> None:
-        """Count from now again, after the process has registered anew."""
-        self._until = self._environment.clock.monotonic() + self._lease * 0.9
-
     def _tick(self) -> None:
         self._tick_at = self._environment.clock.monotonic()
         self._ticker = self._loop.call_later(self._lease / 6, self._tick)

@@ -41,7 +41,7 @@ class Retry:
 
     def retries(self, error: BaseException, attempt: int) -> bool:
         """Whether a step goes on after its `attempt`-th failure. What cannot be encoded never gets better."""
-        if isinstance(error, SerializationError | self.never):
+        if isinstance(error, (SerializationError, *self.never)):
             return False
         return attempt < self.attempts and isinstance(error, self.on)
 

@@ -41,7 +41,14 @@ class StepRunner:
         # An empty context: a step must not see what the run's own loop or the engine has set.
         task = self._loop.create_task(self._run(operation, attempt), context=contextvars.Context())
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+
+        def done(task: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)
+            # Its own errors are handled inside; what still comes out is a fault of the engine, and must not hang a run.
+            if not task.cancelled() and (error := task.exception()) is not None:
+                self._failed(operation, operation.retry.attempts, self._clock.time(), error, False)
+
+        task.add_done_callback(done)
 
         def stop() -> None:
             task.cancel()

@@ -64,7 +64,7 @@ def fault(error: BaseException, path: Path) -> StoreError:
     if primary in _FORBIDDEN:
         return StoreFullError(
             f"the store {path} cannot be written: {error}.",
-            hint="Give this user the right to write to the file and its folder, or point the setting `engine` elsewhere.",
+            hint="Let this user write to the file and its folder, or point the setting `engine` elsewhere.",
         )
     if primary == sqlite3.SQLITE_NOTADB:
         return StoreFormatError(

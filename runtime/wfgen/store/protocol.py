@@ -145,9 +145,11 @@ class Store(Protocol):
 
     async def open(self) -> None:
         """Connect, create or migrate the schema. Raises StoreVersionError for a newer one."""
+        ...
 
     async def close(self) -> None:
         """Finish what is under way and disconnect."""
+        ...
 
     async def create(self, new: NewRun) -> tuple[RunRecord, bool]:
         """Record a new run and its `run_started` event, or return the one that has the idempotency key.
@@ -155,6 +157,7 @@ class Store(Protocol):
         Returns the record and whether it was created now. Raises ConflictError when the key belongs to a run
         with another input (compared byte for byte) or version.
         """
+        ...
 
     def append(self, append: Append, done: Callable[[Verdict], None]) -> None:
         """Queue an append; `done` is called on the engine's loop once it is durable or refused.
@@ -163,24 +166,30 @@ class Store(Protocol):
         one run are recorded in the order of the calls; after one is refused, later ones of that epoch are too.
         Events carry their seq; a gap or a repetition is a refusal.
         """
+        ...
 
     async def register(self, process: ProcessRecord, lease: float) -> None:
         """Announce a process, with a lease in seconds."""
+        ...
 
     def renew(self, process_id: str, lease: float) -> bool:
         """Renew a process's lease. Called from the heartbeat thread. False: the lease had lapsed and was taken."""
+        ...
 
     async def leave(self, process_id: str) -> None:
         """End a process's lease; its runs become claimable at once."""
+        ...
 
     async def claim(self, process_id: str, workflows: Collection[tuple[str, str]], limit: int) -> list[Claimed]:
         """Take up to `limit` unfinished runs of these (name, version) pairs that no live process holds, oldest first.
 
         Raises each one's epoch and claim count and sets it to this process.
         """
+        ...
 
     async def release(self, run_id: RunId, epoch: int) -> None:
         """Give a run back, so that any process may claim it."""
+        ...
 
     async def send(
         self,
@@ -199,28 +208,36 @@ class Store(Protocol):
             UnknownHookError: no hook has the token, or it timed out or was closed.
             UnknownRunError: no such run, or it is finished.
         """
+        ...
 
     async def messages(self, process_id: str) -> list[Message]:
         """Messages for runs that this process holds, oldest first."""
+        ...
 
     def on_change(self, callback: Callable[[], None]) -> None:
         """Call `callback` on the engine's loop soon after another process (or another connection) has written."""
+        ...
 
     async def get_run(self, run_id: str) -> RunRecord:
         """Raises UnknownRunError."""
+        ...
 
     async def list_runs(
         self, *, workflow: str | None = None, status: Collection[RunStatus] | None = None, limit: int = 100
     ) -> list[RunRecord]:
         """Newest first."""
+        ...
 
     async def history(self, run_id: str, *, after: int = 0) -> list[Event]:
         """Events with seq > after. Raises UnknownRunError."""
+        ...
 
     async def hooks(
         self, *, run_id: str | None = None, state: str | None = "open", limit: int = 100
     ) -> Sequence[HookRecord]:
         """Hooks, oldest first."""
+        ...
 
     async def processes(self) -> list[tuple[ProcessRecord, float]]:
         """Known processes with the time at which each one's lease ends."""
+        ...

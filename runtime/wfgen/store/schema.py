@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
-from wfgen.errors import StoreFormatError, StoreVersionError
+from wfgen.errors import StoreError, StoreFormatError, StoreVersionError
 from wfgen.store.faults import fault, is_busy
+
+T = TypeVar("T")
+
+Synchronous = Literal["full", "normal"]
+"""Whether a commit waits until it is on the disk."""
 
 APPLICATION_ID = int.from_bytes(b"wfgn", "big")
 """Marks the file as a wfgen store, in the header where SQLite and `file` look for it."""
@@ -91,8 +96,12 @@ MIGRATIONS: Sequence[Migration] = (
 )
 
 
-def connect(path: Path, *, synchronous: Literal["full", "normal"], busy_timeout: float) -> sqlite3.Connection:
-    """Open a connection in autocommit mode. `busy_timeout` is in seconds."""
+def connect(path: Path, *, synchronous: Synchronous, busy_timeout: float = 0.0) -> sqlite3.Connection:
+    """Open a connection in autocommit mode.
+
+    `busy_timeout`, in seconds, is how long SQLite itself waits for a lock: right for reading. What writes should
+    wait `patiently` instead.
+    """
     # The connection is used by one thread at a time, which need not be the one that opens or closes it.
     connection = sqlite3.connect(path, timeout=busy_timeout, isolation_level=None, check_same_thread=False)
     try:
@@ -105,12 +114,24 @@ def connect(path: Path, *, synchronous: Literal["full", "normal"], busy_timeout:
     return connection
 
 
+def patiently(action: Callable[[], T], busy_timeout: float) -> T:
+    """Do something that needs a lock, and try again until it gets it, for `busy_timeout` seconds of real time.
+
+    SQLite's own waiting soon asks only ten times a second, and so starves for seconds beside a process that commits
+    without a pause; and while a file is being created there are moments in which it does not wait at all.
+    """
+    deadline = time.monotonic() + busy_timeout
+    while True:
+        try:
+            return action()
+        except sqlite3.OperationalError as error:
+            if not is_busy(error) or time.monotonic() >= deadline:
+                raise
+        time.sleep(0.001)
+
+
 def open_file(
-    path: Path,
-    *,
-    synchronous: Literal["full", "normal"],
-    busy_timeout: float,
-    migrations: Sequence[Migration] = MIGRATIONS,
+    path: Path, *, synchronous: Synchronous, busy_timeout: float, migrations: Sequence[Migration] = MIGRATIONS
 ) -> sqlite3.Connection:
     """Open a store file for writing; create the file, its folder and its tables, or bring them up to date.
 
@@ -120,30 +141,28 @@ def open_file(
         StoreBusyError: another program held it locked for `busy_timeout` seconds.
         StoreFullError: no space, or no right, to write.
     """
-    deadline = time.monotonic() + busy_timeout
-    while True:
-        try:
-            return _open_once(path, synchronous, busy_timeout, migrations)
-        except (sqlite3.Error, OSError) as error:
-            # Two processes that create one file meet in moments in which SQLite does not wait by itself.
-            if not is_busy(error) or time.monotonic() >= deadline:
-                raise fault(error, path) from error
-        time.sleep(0.01)
+    try:
+        return patiently(lambda: _open_once(path, synchronous, migrations), busy_timeout)
+    except (sqlite3.Error, OSError) as error:
+        raise fault(error, path) from error
 
 
-def _open_once(
-    path: Path, synchronous: Literal["full", "normal"], busy_timeout: float, migrations: Sequence[Migration]
-) -> sqlite3.Connection:
+def _open_once(path: Path, synchronous: Synchronous, migrations: Sequence[Migration]) -> sqlite3.Connection:
     if path.is_dir():
         raise StoreFormatError(
             f"{path} is not a wfgen store: it is a folder.", hint="Give the setting `engine` the path of a file."
         )
     path.parent.mkdir(parents=True, exist_ok=True)
-    connection = connect(path, synchronous=synchronous, busy_timeout=busy_timeout)
+    connection = connect(path, synchronous=synchronous)
     try:
         # Looked at before anything is written, so that a file that is not ours stays as it is.
         if _version(connection, path, migrations) < len(migrations) or _journal(connection) != "wal":
             connection.execute("PRAGMA journal_mode = WAL")
+            if _journal(connection) != "wal":
+                raise StoreError(
+                    f"the store {path} cannot keep a write-ahead log there.",
+                    hint="Point the setting `engine` to a file on a local disk.",
+                )
             _migrate(connection, path, migrations)
     except BaseException:
         connection.close()

@@ -1,0 +1,1 @@
+"""An order that reserves stock, charges, waits for approval and ships."""

@@ -1,0 +1,224 @@
+"""The one thread that writes: it takes whatever is queued and commits it together.
+
+Nothing waits for company on purpose: while one batch is being made durable the next one gathers. Each job has its own
+verdict; those of a batch are told together, in order, on the engine's loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from wfgen.errors import LeaseLostError, WfgenError
+from wfgen.store.faults import fault, strikes_all
+from wfgen.store.protocol import Append
+from wfgen.store.schema import patiently
+from wfgen.store.transitions import Transitions
+
+Job = tuple[Append | Callable[[Transitions], Any], Callable[[Any], None]]
+"""What to do inside the transaction, and who is told: the result, None for an append, or the error."""
+
+_SOONEST = 0.02
+_LATEST = 0.1
+"""How often an idle committer looks whether others have written, in seconds: often just after they have."""
+
+
+class Committer:
+    """Owns the connection that writes.
+
+    Args:
+        connect: opens the connection; called on the committer's thread.
+        transitions: makes the transitions of that connection.
+        loop: where verdicts and changes are told.
+        turn: held while a transaction is open, so that the heartbeat of this process gets its turn.
+        busy_timeout: how long another program may hold the file locked, in seconds.
+        on_change: called on the loop soon after another connection has written.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        connect: Callable[[], sqlite3.Connection],
+        transitions: Callable[[sqlite3.Connection], Transitions],
+        loop: asyncio.AbstractEventLoop,
+        turn: threading.Lock,
+        busy_timeout: float,
+        on_change: Callable[[], None],
+    ) -> None:
+        self._path = path
+        self._connect = connect
+        self._make_transitions = transitions
+        self._loop = loop
+        self._turn = turn
+        self._busy_timeout = busy_timeout
+        self._on_change = on_change
+        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._version: int | None = None
+        self._stopped: Callable[[Any], None] = lambda _: None
+        self._changed = False
+        self._changed_at = 0.0
+        self._told_at = 0.0
+        self._transitions: Transitions
+        self._connection: sqlite3.Connection
+
+    def submit(self, job: Job) -> None:
+        """Queue a job; those of one thread are done in the order of the calls."""
+        self._jobs.put(job)
+
+    def run(self, opened: Callable[[Any], None]) -> None:
+        """The thread: open, commit until told to stop, close. `opened` is told None or the error."""
+        try:
+            self._connection = self._connect()
+        except Exception as error:
+            self._tell([(opened, fault(error, self._path))])
+            return
+        self._transitions = self._make_transitions(self._connection)
+        try:
+            self._tell([(opened, None)])
+            while batch := self._next_batch():
+                self._tell(self._commit(batch))
+                self._tell_change()
+        finally:
+            self._connection.close()
+            self._tell([(self._stopped, None)])
+
+    def stop(self, stopped: Callable[[Any], None] = lambda _: None) -> None:
+        """End the thread after everything that is queued; `stopped` is told once the connection is closed."""
+        self._stopped = stopped
+        self._jobs.put(None)
+
+    def _next_batch(self) -> list[Job]:
+        """Wait for jobs and take all; empty means stop."""
+        jobs = self._jobs
+        while True:
+            try:
+                job = jobs.get(timeout=self._patience())
+                break
+            except Empty:
+                self._glance()
+                self._tell_change()
+        batch: list[Job] = []
+        while job is not None:
+            batch.append(job)
+            if jobs.empty():
+                return batch
+            job = jobs.get()
+        if batch:
+            jobs.put(None)  # first what came before the stop
+        return batch
+
+    def _commit(self, batch: Sequence[Job]) -> list[tuple[Callable[[Any], None], Any]]:
+        with self._turn:
+            try:
+                outcomes = self._attempt(batch, careful=False)
+            except Exception as error:
+                self._undo()
+                if len(batch) == 1 or strikes_all(error):
+                    outcomes = [fault(error, self._path)] * len(batch)
+                else:
+                    outcomes = self._commit_carefully(batch)
+        for (work, _), outcome in zip(batch, outcomes, strict=True):
+            if outcome is not None and isinstance(work, Append) and not isinstance(outcome, LeaseLostError):
+                self._transitions.refused(work)
+        return [(done, outcome) for (_, done), outcome in zip(batch, outcomes, strict=True)]
+
+    def _commit_carefully(self, batch: Sequence[Job]) -> list[Any]:
+        """Commit a batch in which one job failed in an unforeseen way, without that job."""
+        try:
+            return self._attempt(batch, careful=True)
+        except Exception as error:
+            self._undo()
+            return [fault(error, self._path)] * len(batch)
+
+    def _attempt(self, batch: Sequence[Job], *, careful: bool) -> list[Any]:
+        connection, transitions = self._connection, self._transitions
+        patiently(self._begin, self._busy_timeout)
+        self._look()
+        outcomes: list[Any] = []
+        for work, _ in batch:
+            try:
+                outcomes.append(self._apply_alone(work) if careful else _apply(work, transitions))
+            except WfgenError as refusal:
+                outcomes.append(refusal)
+        transitions.flush()
+        connection.execute("COMMIT")
+        return outcomes
+
+    def _begin(self) -> None:
+        self._connection.execute("BEGIN IMMEDIATE")
+
+    def _apply_alone(self, work: Append | Callable[[Transitions], Any]) -> Any:
+        connection, transitions = self._connection, self._transitions
+        connection.execute("SAVEPOINT job")
+        try:
+            outcome = _apply(work, transitions)
+            transitions.flush()
+        except Exception as error:
+            if strikes_all(error) or not connection.in_transaction:
+                raise
+            connection.execute("ROLLBACK TO job")
+            transitions.forget()
+            outcome = error if isinstance(error, WfgenError) else fault(error, self._path)
+        connection.execute("RELEASE job")
+        return outcome
+
+    def _undo(self) -> None:
+        self._transitions.forget()
+        try:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            pass  # what is left open is not committed; the next BEGIN tells what is wrong with the file
+
+    def _look(self) -> None:
+        """See whether another connection has written since the last look."""
+        (version,) = self._connection.execute("PRAGMA data_version").fetchone()
+        if version != self._version:
+            self._changed = self._version is not None
+            self._version = version
+            self._changed_at = time.monotonic()
+            self._transitions.others_wrote()
+
+    def _glance(self) -> None:
+        """The same between transactions."""
+        with contextlib.suppress(sqlite3.Error):  # the next transaction meets it again, and has somebody to tell
+            self._look()
+
+    def _patience(self) -> float:
+        """How long to wait for jobs before looking, in seconds of real time: nobody simulates another process."""
+        if self._changed:
+            return _SOONEST
+        return min(_LATEST, max(_SOONEST, (time.monotonic() - self._changed_at) / 20))
+
+    def _tell_change(self) -> None:
+        """Tell of a change, at most once in a while: a busy neighbour writes a thousand times a second."""
+        if self._changed and (now := time.monotonic()) - self._told_at >= _SOONEST:
+            self._changed = False
+            self._told_at = now
+            self._tell([(lambda _: self._on_change(), None)])
+
+    def _tell(self, outcomes: Sequence[tuple[Callable[[Any], None], Any]]) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            self._loop.call_soon_threadsafe(_deliver, self._loop, outcomes)
+
+
+def _apply(work: Append | Callable[[Transitions], Any], transitions: Transitions) -> Any:
+    if isinstance(work, Append):
+        transitions.append(work)
+        return None
+    return work(transitions)
+
+
+def _deliver(loop: asyncio.AbstractEventLoop, outcomes: Sequence[tuple[Callable[[Any], None], Any]]) -> None:
+    for done, outcome in outcomes:
+        try:
+            done(outcome)
+        except Exception as error:
+            loop.call_exception_handler({"message": "a store's callback failed", "exception": error})

@@ -1,0 +1,289 @@
+"""The embedded store: one SQLite file, used by any number of processes of one machine."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from wfgen.environment import Environment
+from wfgen.errors import StoreError, WfgenError
+from wfgen.events import Event
+from wfgen.ids import RunId
+from wfgen.store import queries
+from wfgen.store.committer import Committer
+from wfgen.store.faults import fault
+from wfgen.store.processes import host_identity, is_gone
+from wfgen.store.protocol import (
+    Append,
+    Claimed,
+    HookRecord,
+    Message,
+    NewRun,
+    ProcessRecord,
+    RunRecord,
+    RunStatus,
+    Verdict,
+)
+from wfgen.store.reader import Reader
+from wfgen.store.schema import MIGRATIONS, Migration, Synchronous, connect, open_file, patiently
+from wfgen.store.transitions import Transitions
+
+_T = TypeVar("_T")
+
+
+class SQLiteStore:
+    """A store in one file, in write-ahead mode.
+
+    Args:
+        path: the file; it and its folder are created when they do not exist.
+        environment: gives the clock and the threads.
+        synchronous: `full` makes every commit durable before it is acknowledged. `normal` is the lossy mode: after a
+            power failure the last commits may be missing (after a crash of the process alone they are not).
+        busy_timeout: how long another program may hold the file locked, in seconds.
+        migrations: the schema, one version after the other.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        environment: Environment,
+        *,
+        synchronous: Synchronous = "full",
+        busy_timeout: float = 10.0,
+        migrations: Sequence[Migration] = MIGRATIONS,
+    ) -> None:
+        self.path = path
+        self._environment = environment
+        self._synchronous: Synchronous = synchronous
+        self._busy_timeout = busy_timeout
+        self._migrations = migrations
+        self._callbacks: list[Callable[[], None]] = []
+        self._turn = threading.Lock()
+        self._renewing = threading.Lock()
+        self._heartbeat: sqlite3.Connection | None = None
+        self._threads: dict[Committer | Reader, threading.Thread] = {}
+        self._committer: Committer | None = None
+        self._reader: Reader | None = None
+
+    async def open(self) -> None:
+        """Connect; create the file or bring it up to date.
+
+        Raises:
+            StoreFormatError, StoreVersionError, StoreBusyError, StoreFullError: see each; the store stays closed.
+        """
+        if self._committer is not None:
+            raise StoreError(f"the store {self.path} is open already.")
+        loop = asyncio.get_running_loop()
+        is_gone_here = partial(is_gone, host=host_identity())
+        committer = Committer(
+            self.path,
+            partial(
+                open_file,
+                self.path,
+                synchronous=self._synchronous,
+                busy_timeout=self._busy_timeout,
+                migrations=self._migrations,
+            ),
+            lambda connection: Transitions(connection, self._environment.clock, is_gone_here),
+            loop,
+            self._turn,
+            self._busy_timeout,
+            self._others_wrote,
+        )
+        await self._start(committer, "wfgen-store-committer")
+        reader = Reader(self.path, self._connect, loop)
+        self._committer = committer
+        try:
+            await self._start(reader, "wfgen-store-reader")
+        except BaseException:
+            self._committer = None
+            await self._stop(committer)
+            raise
+        self._reader = reader
+
+    async def close(self) -> None:
+        """Finish what is queued and disconnect. Closing twice does no harm."""
+        committer, reader, self._committer, self._reader = self._committer, self._reader, None, None
+        for part in (reader, committer):
+            if part is not None:
+                await self._stop(part)
+        with self._renewing:
+            if self._heartbeat is not None:
+                self._heartbeat.close()
+                self._heartbeat = None
+
+    async def create(self, new: NewRun) -> tuple[RunRecord, bool]:
+        """Record a new run, or return the one that has its idempotency key.
+
+        Raises:
+            ConflictError: the key belongs to a run with another input or version.
+        """
+        return await self._write(lambda transitions: transitions.create(new))
+
+    def append(self, append: Append, done: Callable[[Verdict], None]) -> None:
+        """Queue an append; `done` is called on the loop with its verdict, once it is durable or refused.
+
+        Raises:
+            StoreError: the store is not open; `done` is not called.
+        """
+        if self._committer is None:
+            raise self._closed()
+        self._committer.submit((append, done))
+
+    async def register(self, process: ProcessRecord, lease: float) -> None:
+        """Announce a process, with a lease in seconds."""
+        await self._write(lambda transitions: transitions.register(process, lease))
+
+    def renew(self, process_id: str, lease: float) -> bool:
+        """Renew a lease, in seconds from now; may be called from any thread.
+
+        Returns False when the process is not registered any more: its lease had ended and its runs were taken.
+        """
+        until = self._environment.clock.time() + lease
+        with self._renewing:
+            if self._committer is None:
+                raise self._closed()
+            try:
+                if self._heartbeat is None:
+                    # A lease need not survive a power failure, so its commit does not wait for the disk.
+                    self._heartbeat = connect(self.path, synchronous="normal")
+                renewal = partial(
+                    self._heartbeat.execute,
+                    "UPDATE processes SET lease_until = ? WHERE process_id = ?",
+                    (until, process_id),
+                )
+                with self._turn:
+                    return patiently(renewal, self._busy_timeout).rowcount == 1
+            except sqlite3.Error as error:
+                raise fault(error, self.path) from error
+
+    async def leave(self, process_id: str) -> None:
+        """End a process's lease; its runs become claimable at once."""
+        await self._write(lambda transitions: transitions.leave(process_id))
+
+    async def claim(self, process_id: str, workflows: Collection[tuple[str, str]], limit: int) -> list[Claimed]:
+        """Take up to `limit` unfinished runs of these (name, version) pairs that no live process holds, oldest first.
+
+        Processes whose lease has ended, and those of this machine that are gone, lose all their runs.
+
+        Raises:
+            LeaseLostError: the process is not registered, or has lost its own lease.
+        """
+        return await self._write(lambda transitions: transitions.claim(process_id, workflows, limit))
+
+    async def release(self, run_id: RunId, epoch: int) -> None:
+        """Give a run back; nothing happens if another process has it by now."""
+        await self._write(lambda transitions: transitions.release(run_id, epoch))
+
+    async def send(
+        self,
+        kind: Literal["hook", "cancel"],
+        *,
+        run_id: RunId | None = None,
+        token: str | None = None,
+        name: str | None = None,
+        payload: bytes | None = None,
+    ) -> Literal["sent", "duplicate"]:
+        """Put a message in a run's inbox. A second request to cancel is a duplicate, too.
+
+        Raises:
+            UnknownHookError: no hook has the token, or it timed out or was closed.
+            UnknownRunError: no such run, or it is finished.
+        """
+        return await self._write(lambda transitions: transitions.send(kind, run_id, token, name, payload))
+
+    async def messages(self, process_id: str) -> list[Message]:
+        """Messages for runs that this process holds, oldest first."""
+        return await self._read(lambda connection: queries.messages_of_process(connection, process_id))
+
+    def on_change(self, callback: Callable[[], None]) -> None:
+        """Call `callback` on the loop soon after another connection has written; also after a heartbeat."""
+        self._callbacks.append(callback)
+
+    async def get_run(self, run_id: str) -> RunRecord:
+        """Raises UnknownRunError."""
+        return await self._read(lambda connection: queries.get_run(connection, run_id))
+
+    async def list_runs(
+        self, *, workflow: str | None = None, status: Collection[RunStatus] | None = None, limit: int = 100
+    ) -> list[RunRecord]:
+        """Newest first."""
+        return await self._read(lambda connection: queries.list_runs(connection, workflow, status, limit))
+
+    async def history(self, run_id: str, *, after: int = 0) -> list[Event]:
+        """Events with seq > after. Raises UnknownRunError."""
+        return await self._read(lambda connection: queries.history(connection, run_id, after))
+
+    async def hooks(
+        self, *, run_id: str | None = None, state: str | None = "open", limit: int = 100
+    ) -> Sequence[HookRecord]:
+        """Hooks, oldest first; of any state when `state` is None."""
+        return await self._read(lambda connection: queries.hooks(connection, run_id, state, limit))
+
+    async def processes(self) -> list[tuple[ProcessRecord, float]]:
+        """Known processes with the time at which each one's lease ends, in seconds since the epoch."""
+        return await self._read(queries.processes)
+
+    def _connect(self) -> sqlite3.Connection:
+        return connect(self.path, synchronous=self._synchronous, busy_timeout=self._busy_timeout)
+
+    async def _start(self, part: Committer | Reader, name: str) -> None:
+        opened, settle = _promise()
+        self._threads[part] = self._environment.start_thread(lambda: part.run(settle), name)
+        try:
+            await opened
+        except BaseException as error:
+            thread = self._threads.pop(part)
+            part.stop()
+            if isinstance(error, Exception):  # else the opening goes on, and the thread ends after it by itself
+                thread.join()
+            raise
+
+    async def _stop(self, part: Committer | Reader) -> None:
+        ended, settle = _promise()
+        part.stop(settle)
+        await ended
+        self._threads.pop(part).join()
+
+    async def _write(self, work: Callable[[Transitions], _T]) -> _T:
+        if self._committer is None:
+            raise self._closed()
+        result, settle = _promise()
+        self._committer.submit((work, settle))
+        answer: _T = await result
+        return answer
+
+    async def _read(self, read: Callable[[sqlite3.Connection], _T]) -> _T:
+        if self._reader is None:
+            raise self._closed()
+        result, settle = _promise()
+        self._reader.submit((read, settle))
+        answer: _T = await result
+        return answer
+
+    def _others_wrote(self) -> None:
+        for callback in self._callbacks:
+            callback()
+
+    def _closed(self) -> StoreError:
+        return StoreError(f"the store {self.path} is not open.", hint="Call open() first, and use it until close().")
+
+
+def _promise() -> tuple[asyncio.Future[Any], Callable[[Any], None]]:
+    """A future of the running loop, and what settles it with a result or one of wfgen's errors."""
+    future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+    def settle(outcome: Any) -> None:
+        if future.done():  # cancelled by who waited
+            return
+        if isinstance(outcome, WfgenError):
+            future.set_exception(outcome)
+        else:
+            future.set_result(outcome)
+
+    return future, settle
