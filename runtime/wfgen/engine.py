@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
-import os
 import uuid
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
@@ -50,7 +50,7 @@ class Engine:
         self._environment = environment
         self._loop = asyncio.get_running_loop()
         self._executions: dict[str, Execution] = {}
-        self._waiters: dict[str, list[asyncio.Future[None]]] = {}
+        self._waiters: dict[str, list[asyncio.Future[RunRecord | None]]] = {}
         self._timers = Timers(self._loop, environment.clock)
         self._executor: Executor = environment.executor()
         self._steps = StepRunner(self._loop, environment, self._executor)
@@ -145,13 +145,16 @@ class Engine:
         """
         async with asyncio.timeout(timeout):
             while True:
-                waiter = self._loop.create_future()
+                waiter: asyncio.Future[RunRecord | None] = self._loop.create_future()
                 self._waiters.setdefault(run_id, []).append(waiter)
                 try:
-                    record = await self.store.get_run(run_id)
-                    if record.status in FINISHED:
-                        return record
-                    await waiter
+                    if run_id not in self._executions:
+                        record = await self.store.get_run(run_id)
+                        if record.status in FINISHED:
+                            return record
+                    told = await waiter
+                    if told is not None:
+                        return told
                 finally:
                     waiters = self._waiters.get(run_id, [])
                     if waiter in waiters:
@@ -242,12 +245,25 @@ class Engine:
         self.store.append(append, settle)
 
     def ended(self, execution: Execution, last: Append | None) -> None:
-        run_id = execution.run.run_id
-        if self._executions.get(run_id) is execution:
-            del self._executions[run_id]
+        run = execution.run
+        if self._executions.get(run.run_id) is execution:
+            del self._executions[run.run_id]
         if last is not None:
-            self._tell(run_id)
-        self._wake.set()
+            assert last.status is not None
+            error_type, error, error_code = last.error or (None, None, None)
+            record = dataclasses.replace(
+                run,
+                status=last.status,
+                output=last.output,
+                error_type=error_type,
+                error=error,
+                error_code=error_code,
+                owner=None,
+                finished_at=last.events[-1].time,
+            )
+            self._tell(run.run_id, record)
+        if last is None or len(self._executions) == self.settings.concurrency - 1:
+            self._wake.set()
         self._tell("")
 
     # Claiming.
@@ -358,10 +374,10 @@ class Engine:
             if execution is not None:
                 self._loop.call_soon(execution.receive, message)
 
-    def _tell(self, run_id: str) -> None:
+    def _tell(self, run_id: str, record: RunRecord | None = None) -> None:
         for waiter in self._waiters.pop(run_id, []):
             if not waiter.done():
-                waiter.set_result(None)
+                waiter.set_result(record)
 
 
 @contextlib.asynccontextmanager

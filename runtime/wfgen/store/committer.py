@@ -16,14 +16,17 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from wfgen.errors import LeaseLostError, WfgenError
+from wfgen.errors import WfgenError
 from wfgen.store.faults import fault, strikes_all
 from wfgen.store.protocol import Append
 from wfgen.store.schema import patiently
 from wfgen.store.transitions import Transitions
 
-Job = tuple[Append | Callable[[Transitions], Any], Callable[[Any], None]]
-"""What to do inside the transaction, and who is told: the result, None for an append, or the error."""
+Work = Append | Callable[[Transitions], Any]
+"""What to do inside the transaction."""
+
+Job = tuple[Work, Callable[[Any], None]]
+"""Work, and who is told: the result, None for an append, or the error."""
 
 _SOONEST = 0.02
 _LATEST = 0.1
@@ -117,45 +120,49 @@ class Committer:
     def _commit(self, batch: Sequence[Job]) -> list[tuple[Callable[[Any], None], Any]]:
         with self._turn:
             try:
-                outcomes = self._attempt(batch, careful=False)
+                outcomes = self._attempt(batch, _apply)
             except Exception as error:
                 self._undo()
                 if len(batch) == 1 or strikes_all(error):
-                    outcomes = [fault(error, self._path)] * len(batch)
+                    outcomes = self._refuse_all(batch, error)
                 else:
                     outcomes = self._commit_carefully(batch)
-        for (work, _), outcome in zip(batch, outcomes, strict=True):
-            if outcome is not None and isinstance(work, Append) and not isinstance(outcome, LeaseLostError):
-                self._transitions.refused(work)
         return [(done, outcome) for (_, done), outcome in zip(batch, outcomes, strict=True)]
 
-    def _commit_carefully(self, batch: Sequence[Job]) -> list[Any]:
+    def _commit_carefully(self, batch: Sequence[Job]) -> Sequence[Any]:
         """Commit a batch in which one job failed in an unforeseen way, without that job."""
         try:
-            return self._attempt(batch, careful=True)
+            return self._attempt(batch, self._apply_alone)
         except Exception as error:
             self._undo()
-            return [fault(error, self._path)] * len(batch)
+            return self._refuse_all(batch, error)
 
-    def _attempt(self, batch: Sequence[Job], *, careful: bool) -> list[Any]:
+    def _attempt(self, batch: Sequence[Job], apply: Callable[[Work, Transitions], Any]) -> Sequence[Any]:
         connection, transitions = self._connection, self._transitions
         patiently(self._begin, self._busy_timeout)
         self._look()
         outcomes: list[Any] = []
         for work, _ in batch:
             try:
-                outcomes.append(self._apply_alone(work) if careful else _apply(work, transitions))
+                outcomes.append(apply(work, transitions))
             except WfgenError as refusal:
+                transitions.refused(work, refusal)
                 outcomes.append(refusal)
         transitions.flush()
         connection.execute("COMMIT")
         return outcomes
 
+    def _refuse_all(self, batch: Sequence[Job], error: Exception) -> Sequence[Any]:
+        refusals = [fault(error, self._path) for _ in batch]
+        for (work, _), refusal in zip(batch, refusals, strict=True):
+            self._transitions.refused(work, refusal)
+        return refusals
+
     def _begin(self) -> None:
         self._connection.execute("BEGIN IMMEDIATE")
 
-    def _apply_alone(self, work: Append | Callable[[Transitions], Any]) -> Any:
-        connection, transitions = self._connection, self._transitions
+    def _apply_alone(self, work: Work, transitions: Transitions) -> Any:
+        connection = self._connection
         connection.execute("SAVEPOINT job")
         try:
             outcome = _apply(work, transitions)
@@ -164,8 +171,9 @@ class Committer:
             if strikes_all(error) or not connection.in_transaction:
                 raise
             connection.execute("ROLLBACK TO job")
+            connection.execute("RELEASE job")
             transitions.forget()
-            outcome = error if isinstance(error, WfgenError) else fault(error, self._path)
+            raise error if isinstance(error, WfgenError) else fault(error, self._path) from error
         connection.execute("RELEASE job")
         return outcome
 
@@ -209,7 +217,7 @@ class Committer:
             self._loop.call_soon_threadsafe(_deliver, self._loop, outcomes)
 
 
-def _apply(work: Append | Callable[[Transitions], Any], transitions: Transitions) -> Any:
+def _apply(work: Work, transitions: Transitions) -> Any:
     if isinstance(work, Append):
         transitions.append(work)
         return None

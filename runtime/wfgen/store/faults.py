@@ -67,13 +67,18 @@ def fault(error: BaseException, path: Path) -> StoreError:
             hint="Let this user write to the file and its folder, or point the setting `engine` elsewhere.",
         )
     if primary == sqlite3.SQLITE_NOTADB:
-        return StoreFormatError(
-            f"{path} is not a wfgen store: it is not a SQLite database.",
-            hint="Move it away, or point the setting `engine` to another file.",
-        )
+        return not_a_database(path)
     if primary in _DAMAGED:
         return StoreFormatError(
             f"the store {path} is damaged: {error}.",
             hint="Restore it from a backup, or move it away together with its -wal and -shm files.",
         )
     return StoreError(f"the store {path} failed: {type(error).__name__}: {error}.")
+
+
+def not_a_database(path: Path) -> StoreFormatError:
+    """The error for a file that holds something else."""
+    return StoreFormatError(
+        f"{path} is not a wfgen store: it is not a SQLite database.",
+        hint="Move it away, or point the setting `engine` to another file.",
+    )

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from wfgen.errors import StoreError, StoreFormatError, StoreVersionError
-from wfgen.store.faults import fault, is_busy
+from wfgen.store.faults import fault, is_busy, not_a_database
 
 T = TypeVar("T")
 
@@ -25,6 +25,9 @@ APPLICATION_ID = int.from_bytes(b"wfgn", "big")
 
 CHECKPOINT_PAGES = 4000
 """How far the log grows before it is folded into the file, in pages of 4 KiB."""
+
+_SMALLEST = 512
+"""Bytes of the smallest SQLite database that is not empty: one page of the smallest size."""
 
 Migration = Sequence[str]
 """Single statements that lead from one schema version to the next."""
@@ -153,6 +156,8 @@ def _open_once(path: Path, synchronous: Synchronous, migrations: Sequence[Migrat
             f"{path} is not a wfgen store: it is a folder.", hint="Give the setting `engine` the path of a file."
         )
     path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists() and 0 < path.stat().st_size < _SMALLEST:
+        raise not_a_database(path)  # SQLite takes some of these for empty, and would write over them
     connection = connect(path, synchronous=synchronous)
     try:
         # Looked at before anything is written, so that a file that is not ours stays as it is.

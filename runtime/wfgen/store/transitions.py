@@ -14,7 +14,7 @@ from typing import Any, Literal
 from pydantic_core import PydanticSerializationError, to_json
 
 from wfgen.environment import Clock
-from wfgen.errors import ConflictError, LeaseLostError, StoreError, UnknownHookError, UnknownRunError
+from wfgen.errors import ConflictError, LeaseLostError, StoreError, UnknownHookError, UnknownRunError, WfgenError
 from wfgen.ids import RunId
 from wfgen.store import queries
 from wfgen.store.protocol import FINISHED, Append, Claimed, NewRun, ProcessRecord, RunRecord
@@ -58,9 +58,10 @@ class Transitions:
         self._verified.clear()
         self._events.clear()
 
-    def refused(self, append: Append) -> None:
-        """An append of this epoch was not recorded, so that what follows it in the run must not be either."""
-        self._refused[append.run_id] = append.epoch
+    def refused(self, work: object, refusal: WfgenError) -> None:
+        """If this was an append that may be repeated, nothing that follows it in its run may be recorded before."""
+        if isinstance(work, Append) and isinstance(refusal, StoreError) and not isinstance(refusal, LeaseLostError):
+            self._refused[work.run_id] = max(work.epoch, self._refused.get(work.run_id, 0))
 
     def flush(self) -> None:
         """Write the events that were gathered."""
