@@ -7,6 +7,7 @@ live run sees what a replay will see, and what does not survive is an error on t
 from __future__ import annotations
 
 import functools
+import hashlib
 import inspect
 import sys
 import types
@@ -123,6 +124,16 @@ class Codec:
         except ValidationError as error:
             raise InvalidInputError(f"{what} does not fit {type_name(annotation)}: {describe(error)}") from None
         return self.encode(checked, annotation, what)
+
+    def digest(self, encoded: bytes, annotation: Any) -> str:
+        """A short hash of an input that was encoded, by which a replay sees that it has changed.
+
+        Fields that have their default value are left out: a new field with a default changes no recorded input.
+        """
+        if encoded[:1] in b"{[" and annotation is not ANY:
+            loaded = adapter(annotation).validate_json(encoded)
+            encoded = adapter(annotation).dump_json(loaded, exclude_defaults=True, warnings="none")
+        return hashlib.blake2b(encoded, digest_size=6).hexdigest()
 
     def record(self, value: Any, annotation: Any, what: str) -> tuple[bytes, Any, str | None]:
         """Encode a result and decode it again.

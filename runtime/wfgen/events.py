@@ -3,9 +3,10 @@
 | type | key | data | payload |
 |---|---|---|---|
 | `run_started` | | workflow, version | the input |
-| `step_completed` | the step | form, target, attempt, started_at, at | the result |
-| `step_retrying` | the step | form, target, attempt, error_type, error, next_at | |
-| `step_failed` | the step | form, target, attempt, started_at, error_type, error, timed_out, at | |
+| `step_completed` | the step | form, target, attempt, started_at, input, type, at | the result |
+| `step_retrying` | the step | form, target, attempt, error_type, error, traceback, next_at, at | |
+| `step_failed` | the step | form, target, attempt, started_at, input, error_type, error, traceback, timed_out, at | |
+| `input_changed` | the step | form, target, recorded, at: a replay gave it another input | |
 | `timer_set` | the sleep | form, due, at | |
 | `timer_fired` | the sleep | form | |
 | `hook_created` | the hook | form, token, due, at | |
@@ -18,7 +19,8 @@
 | `run_failed` | | error_type, error, code | |
 | `run_cancelled` | | | |
 
-Times are seconds since the epoch. `at` is where the operation was called, as `file:line`.
+Times are seconds since the epoch. `at` is where the operation was called, as `file:line`; `input` a short hash of the
+step's input; `type` the class of a result whose function declares none, as `module:qualname`.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ EventType = Literal[
     "step_completed",
     "step_retrying",
     "step_failed",
+    "input_changed",
     "timer_set",
     "timer_fired",
     "hook_created",

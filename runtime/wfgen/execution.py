@@ -105,6 +105,7 @@ class Execution:
             if event.type in COMPLETIONS and event.key is not None:
                 self._openings.pop(event.key, None)
         self._deadline = self._openings.pop(None, None)
+        self._changed_inputs = {e.key for e in claimed.events if e.type == "input_changed"}
         self._seq = claimed.events[-1].seq
         self._messages: list[Message] = list(claimed.messages)
         self._stops: dict[str, Callable[[], None]] = {}
@@ -271,9 +272,18 @@ class Execution:
         if operation is None or not operation.asked or not self._matches(operation, event):
             raise self._divergence(event, operation)
         self._hooks.pop(event.key, None)
+        if value is MISSING and operation.form in STEP_FORMS:
+            self._compare_input(operation, event)
         if operation.future.done():  # cancelled by the code meanwhile
             return
         self._settle(operation, event, value)
+
+    def _compare_input(self, operation: Operation, event: Event) -> None:
+        """Record a warning, once, when a replay gives a recorded step another input."""
+        recorded = event.data.get("input")
+        if recorded != operation.input_digest and event.key not in self._changed_inputs:
+            log.warning("run %s: %r is replayed with another input than it was recorded with", self.run.run_id, operation)
+            self._record("input_changed", operation, {"recorded": recorded})
 
     def _settle(self, operation: Operation, event: Event, value: Any) -> None:
         data = event.data
@@ -421,6 +431,8 @@ class Execution:
         if self.closed or self._ending or self._stops.pop(operation.key, None) is None:
             return
         self._active -= 1
+        if (digest := operation.input_digest) is not None:
+            data["input"] = digest
         event = self._record(type, operation, data, payload)
         if value is not MISSING:
             self._values[event.seq] = value

@@ -150,6 +150,14 @@ class Operation:
         return self.function(*arguments, **{self.job_parameter: job})
 
     @property
+    def input_digest(self) -> str | None:
+        """Hash of the step's input; None without one."""
+        if self.data is MISSING:
+            return None
+        encoded, annotation = self.data
+        return self.execution.codec.digest(encoded, annotation)
+
+    @property
     def is_async(self) -> bool:
         """Whether the function runs on the engine's loop rather than in a thread."""
         function: Any = self.function

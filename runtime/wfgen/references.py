@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from wfgen.ids import WorkerId, WorkflowId
@@ -31,10 +30,11 @@ class WorkerRef(Generic[I_contra, O_co]):
 class AsyncWorkerRef(WorkerRef[I_contra, O_co]):
     """A worker that is an `async def`."""
 
+    # `async def`, not `-> Coroutine`: mypy takes a spelt-out `Coroutine[Any, Any, T]` for ambiguous in overloads.
     @overload
-    def __call__(self: AsyncWorkerRef[None, O_co], /) -> Coroutine[Any, Any, O_co]: ...
+    async def __call__(self: AsyncWorkerRef[None, O_co], /) -> O_co: ...
     @overload
-    def __call__(self, data: I_contra, /) -> Coroutine[Any, Any, O_co]: ...
+    async def __call__(self, data: I_contra, /) -> O_co: ...
     def __call__(self, *data: Any) -> Any:
         """Call the worker's function plainly: inside a step, or in a test."""
         return self._call(*data)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
 from wfgen.durations import seconds
 from wfgen.errors import ConfigurationError, InvalidInputError
@@ -87,7 +87,9 @@ class Settings(BaseModel):
         origins: dict[str, str] = {}
         for key, value in table.items():
             name = key.replace("-", "_")
-            values[name], origins[name] = value, f"[tool.wfgen] {key} in {origin}"
+            # TOML has no tuples; all else is of its type already: `strict = "no"` is a mistake, not false.
+            values[name] = tuple(value) if isinstance(value, list) else value
+            origins[name] = f"[tool.wfgen] {key} in {origin}"
         for name, value in _environment(os.environ).items():
             values[name], origins[name] = value, f"WFGEN_{name.upper()} in the environment"
         for name, value in arguments.items():
@@ -99,14 +101,22 @@ class Settings(BaseModel):
                 close = difflib.get_close_matches(name, known, n=1)
                 hint = f"Did you mean {close[0]!r}?" if close else f"Known settings: {', '.join(known)}."
                 raise ConfigurationError(f"unknown setting {name!r} ({origin_of_name}).", hint=hint)
+            if origin_of_name.startswith("WFGEN_"):
+                annotation: Any = cls.model_fields[name].annotation
+                try:
+                    values[name] = TypeAdapter(annotation).validate_python(values[name])
+                except ValidationError as error:
+                    raise _bad(name, origin_of_name, error) from None
         try:
-            return cls(project=project, **values)
+            return cls.model_validate({"project": project, **values}, strict=True)
         except ValidationError as error:
-            first = error.errors()[0]
-            name = str(first["loc"][0])
-            raise ConfigurationError(
-                f"bad setting {name!r} ({origins.get(name, 'default')}): {first['msg']}, got {first['input']!r}."
-            ) from None
+            name = str(error.errors()[0]["loc"][0])
+            raise _bad(name, origins.get(name, "default"), error) from None
+
+
+def _bad(name: str, origin: str, error: ValidationError) -> ConfigurationError:
+    first = error.errors()[0]
+    return ConfigurationError(f"bad setting {name!r} ({origin}): {first['msg']}, got {first['input']!r}.")
 
 
 def _find(start: Path) -> tuple[Path, Mapping[str, Any], str]:
@@ -117,10 +127,11 @@ def _find(start: Path) -> tuple[Path, Mapping[str, Any], str]:
             continue
         nearest = nearest or folder
         try:
-            document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+            document: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8-sig"))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise ConfigurationError(f"{path} cannot be read: {error}.") from None
-        table = document.get("tool", {}).get("wfgen")
+        tool = document.get("tool")
+        table = tool.get("wfgen") if isinstance(tool, dict) else None
         if table is not None:
             if not isinstance(table, dict):
                 raise ConfigurationError(f"tool.wfgen in {path} is not a table.")

@@ -19,7 +19,7 @@ HEAD = "async def flow(workflow):\n"
 
 OLD = """\
     await workflow.do("reserve", "stock.reserve")
-    await workflow.do("price", lambda: 7)
+    await workflow.do("price", lambda factor: 7, 2)
     await workflow.sleep("pause", "1h")
 """
 
@@ -105,7 +105,7 @@ def test_a_divergence_is_told_with_both_places(
     "body",
     [
         OLD,
-        "    # a comment\n" + OLD.replace("lambda: 7", "lambda: 8"),
+        "    # a comment\n" + OLD.replace("lambda factor: 7", "lambda factor: 8"),
         OLD + '    await workflow.do("a new last step", lambda: 1)\n',
         OLD.replace('"1h"', '"2h"'),
     ],
@@ -115,3 +115,17 @@ def test_what_is_no_divergence(tmp_path: Path, body: str) -> None:
     """Comments, inline bodies, durations and steps after the last leave recorded runs alone."""
     assert _replay(tmp_path, body) is None
     assert SIDE_EFFECTS == ["reserve"]
+
+
+def test_another_input_to_a_recorded_step_is_a_recorded_warning(tmp_path: Path) -> None:
+    """The run goes on, and its history says once which step was given another input."""
+    assert _replay(tmp_path, OLD.replace("7, 2)", "7, 3)")) is None
+
+    async def history() -> list[Any]:
+        async with open_engine(Registry("none"), Settings(project=tmp_path), work=False) as engine:
+            (run,) = await engine.store.list_runs()
+            return await engine.store.history(run.run_id)
+
+    changed = [e for e in asyncio.run(history()) if e.type == "input_changed"]
+    assert [e.key for e in changed] == ["0/price"]
+    assert changed[0].data["at"] == "flow.workflow.py:3"
