@@ -40,7 +40,7 @@ def wfgen(*arguments: str) -> str:
 
 
 def history(run_id: str) -> list[dict]:
-    return json.loads(wfgen("runs", "history", run_id, "--json"))["events"]
+    return json.loads(wfgen("runs", "history", run_id, "--json"))
 
 
 def calls(run_id: str) -> Counter[str]:

@@ -7,7 +7,7 @@ import contextlib
 import dataclasses
 import logging
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +17,7 @@ from wfgen.definitions import MISSING, WorkflowDefinition
 from wfgen.durations import seconds
 from wfgen.environment import Environment
 from wfgen.errors import InvalidInputError, LeaseLostError, StoreError, WfgenError
+from wfgen.events import Event
 from wfgen.execution import Execution
 from wfgen.heartbeat import Heartbeat
 from wfgen.ids import RunId
@@ -61,6 +62,8 @@ class Engine:
         self._quiet = asyncio.Event()
         self._files: dict[str, str] = {}
         self._refused: set[tuple[str, str]] = set()
+        """Workflows whose source does not load."""
+        self._background: set[asyncio.Task[None]] = set()
 
     # Starting and asking.
 
@@ -196,6 +199,7 @@ class Engine:
         if self._claiming is not None:
             self._claiming.cancel()
             await asyncio.gather(self._claiming, return_exceptions=True)
+        await asyncio.gather(*self._background, return_exceptions=True)
         self._timers.close()
         for execution in list(self._executions.values()):
             execution.drop()
@@ -281,9 +285,20 @@ class Engine:
             salt=f"{self._environment.random.getrandbits(128):032x}",
             idempotency_key=key,
         )
-        record, _ = await self.store.create(new)
-        self._wake.set()
+        takes = self._heartbeat is not None and self._heartbeat.valid and self._free > 0
+        record, created = await self.store.create(new, self.process_id if takes else None)
+        if created and record.owner is not None and record.owner == self.process_id:
+            data = {"workflow": record.workflow, "version": record.version}
+            started = Event(1, "run_started", record.created_at, None, data, record.input)
+            self._take(Claimed(record, [started], []))
+        elif created:
+            self._wake.set()
         return Run(self, record.run_id)
+
+    @property
+    def _free(self) -> int:
+        """How many more runs this process takes."""
+        return self.settings.concurrency - len(self._executions)
 
     def _encode_input(
         self, definition: WorkflowDefinition, data: Any, validate: Callable[[Any, Any, str], bytes]
@@ -315,15 +330,15 @@ class Engine:
                     await self._wake.wait()
 
     async def _claim_some(self) -> int:
-        free = self.settings.concurrency - len(self._executions)
-        if free <= 0:
+        if self._free <= 0:
             return 1
         if self._heartbeat is not None and not self._heartbeat.valid:
             # Under a new id: what the old one held belongs to others now.
             self._drop_all()
             await self._heartbeat.close()
             await self._register()
-        claimed = await self.store.claim(self.process_id, self.registry.workflows, free)
+        workflows = [known for known in self.registry.workflows if known not in self._refused]
+        claimed = await self.store.claim(self.process_id, workflows, self._free)
         for one in claimed:
             self._take(one)
         return len(claimed)
@@ -333,10 +348,10 @@ class Engine:
         try:
             definition = self.registry.workflow(run.workflow, run.version)
         except Exception as error:
-            # The file is there but does not load: the run waits for one that does.
-            if (run.workflow, run.version) not in self._refused:
-                self._refused.add((run.workflow, run.version))
-                log.error("workflow %r version %r cannot be loaded: %s", run.workflow, run.version, error)
+            # The file is there but does not load: its runs are left to a process where it does.
+            log.error("workflow %r version %r cannot be loaded: %s", run.workflow, run.version, error)
+            self._refused.add((run.workflow, run.version))
+            self._release(run)
             return
         execution = Execution(claimed, definition, self)
         self._executions[run.run_id] = execution
@@ -344,6 +359,14 @@ class Engine:
             log.info("run %s of workflow %r is taken over (claim %d)", run.run_id, run.workflow, run.claims)
         # Not from inside this task: a run's loop is driven from plain callbacks.
         self._loop.call_soon(execution.begin)
+
+    def _release(self, run: RunRecord) -> None:
+        self._spawn(self.store.release(run.run_id, run.epoch))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
 
     def _drop_all(self) -> None:
         for execution in list(self._executions.values()):
@@ -364,7 +387,7 @@ class Engine:
             if run_id not in self._executions:
                 self._tell(run_id)
         if self._executions:
-            self._loop.create_task(self._fetch_messages())
+            self._spawn(self._fetch_messages())
 
     async def _fetch_messages(self) -> None:
         if not self._executions:

@@ -282,7 +282,9 @@ class Execution:
         """Record a warning, once, when a replay gives a recorded step another input."""
         recorded = event.data.get("input")
         if recorded != operation.input_digest and event.key not in self._changed_inputs:
-            log.warning("run %s: %r is replayed with another input than it was recorded with", self.run.run_id, operation)
+            log.warning(
+                "run %s: %r is replayed with another input than it was recorded with", self.run.run_id, operation
+            )
             self._record("input_changed", operation, {"recorded": recorded})
 
     def _settle(self, operation: Operation, event: Event, value: Any) -> None:

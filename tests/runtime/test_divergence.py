@@ -78,8 +78,18 @@ def _replay(tmp_path: Path, body: str, *, parked: bool = True) -> str | None:
     ("body", "expected", "asked", "line"),
     [
         (OLD.replace('"reserve"', '"renamed"'), "step 'reserve' (rpc -> stock.reserve)", "step 'renamed'", 2),
-        (OLD.replace("stock.reserve", "stock.other"), "step 'reserve' (rpc -> stock.reserve)", "(rpc -> stock.other)", 2),
-        (OLD.replace('"stock.reserve"', "lambda: 1"), "step 'reserve' (rpc -> stock.reserve)", "step 'reserve' (inline)", 2),
+        (
+            OLD.replace("stock.reserve", "stock.other"),
+            "step 'reserve' (rpc -> stock.reserve)",
+            "(rpc -> stock.other)",
+            2,
+        ),
+        (
+            OLD.replace('"stock.reserve"', "lambda: 1"),
+            "step 'reserve' (rpc -> stock.reserve)",
+            "step 'reserve' (inline)",
+            2,
+        ),
         (OLD.split("\n", 1)[1], "step 'reserve'", "step 'price'", 2),
         ('    await workflow.do("new", "stock.other")\n' + OLD, "step 'reserve'", "step 'new'", 2),
         (OLD.replace('sleep("pause"', 'sleep("other pause"'), "step 'pause' (sleep)", "step 'other pause'", 4),
@@ -87,9 +97,7 @@ def _replay(tmp_path: Path, body: str, *, parked: bool = True) -> str | None:
     ],
     ids=["renamed", "another target", "another form", "removed", "inserted", "open sleep renamed", "returns early"],
 )
-def test_a_divergence_is_told_with_both_places(
-    tmp_path: Path, body: str, expected: str, asked: str, line: int
-) -> None:
+def test_a_divergence_is_told_with_both_places(tmp_path: Path, body: str, expected: str, asked: str, line: int) -> None:
     """The run stops before any new step executes; the error names the expected and the asked-for step with file:line."""
     error = _replay(tmp_path, body)
     assert error is not None

@@ -151,9 +151,10 @@ class Store(Protocol):
         """Finish what is under way and disconnect."""
         ...
 
-    async def create(self, new: NewRun) -> tuple[RunRecord, bool]:
+    async def create(self, new: NewRun, owner: str | None = None) -> tuple[RunRecord, bool]:
         """Record a new run and its `run_started` event, or return the one that has the idempotency key.
 
+        With an `owner` a new run is claimed for that process in the same transaction, if its lease stands.
         Returns the record and whether it was created now. Raises ConflictError when the key belongs to a run
         with another input (compared byte for byte) or version.
         """

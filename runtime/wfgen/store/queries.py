@@ -103,3 +103,8 @@ def processes(connection: sqlite3.Connection) -> list[tuple[ProcessRecord, float
         "SELECT process_id, host, pid, pid_started, started_at, lease_until FROM processes ORDER BY started_at"
     )
     return [(ProcessRecord(*row[:5]), row[5]) for row in rows]
+
+
+def is_registered(connection: sqlite3.Connection, process_id: str) -> bool:
+    """Whether a process is known, and nobody has taken its runs over."""
+    return connection.execute("SELECT 1 FROM processes WHERE process_id = ?", (process_id,)).fetchone() is not None

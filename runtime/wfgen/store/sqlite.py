@@ -117,13 +117,13 @@ class SQLiteStore:
                 self._heartbeat.close()
                 self._heartbeat = None
 
-    async def create(self, new: NewRun) -> tuple[RunRecord, bool]:
-        """Record a new run, or return the one that has its idempotency key.
+    async def create(self, new: NewRun, owner: str | None = None) -> tuple[RunRecord, bool]:
+        """Record a new run, and claim it for `owner`; or return the one that has its idempotency key.
 
         Raises:
             ConflictError: the key belongs to a run with another input or version.
         """
-        return await self._write(lambda transitions: transitions.create(new))
+        return await self._write(lambda transitions: transitions.create(new, owner))
 
     def append(self, append: Append, done: Callable[[Verdict], None]) -> None:
         """Queue an append; `done` is called on the loop with its verdict, once it is durable or refused.

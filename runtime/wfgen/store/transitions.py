@@ -17,7 +17,7 @@ from wfgen.environment import Clock
 from wfgen.errors import ConflictError, LeaseLostError, StoreError, UnknownHookError, UnknownRunError, WfgenError
 from wfgen.ids import RunId
 from wfgen.store import queries
-from wfgen.store.protocol import FINISHED, Append, Claimed, NewRun, ProcessRecord, RunRecord
+from wfgen.store.protocol import FINISHED, Append, Claimed, NewRun, ProcessRecord, RunRecord, RunStatus
 
 _INSERT_EVENT = "INSERT INTO events (run, seq, type, time, key, data, payload) VALUES (?, ?, ?, ?, ?, ?, ?)"
 
@@ -69,7 +69,7 @@ class Transitions:
             self._connection.executemany(_INSERT_EVENT, self._events)
             self._events.clear()
 
-    def create(self, new: NewRun) -> tuple[RunRecord, bool]:
+    def create(self, new: NewRun, owner: str | None) -> tuple[RunRecord, bool]:
         if new.idempotency_key is not None:
             self.flush()
             existing = queries.find_by_key(self._connection, new.workflow, new.idempotency_key)
@@ -83,12 +83,19 @@ class Transitions:
                     hint="Use another key for another start.",
                 )
         now = self._clock.time()
+        if owner is not None and not queries.is_registered(self._connection, owner):
+            owner = None  # its lease is over: whoever lives takes the run up
+        status: RunStatus = "pending" if owner is None else "running"
+        epoch = 0 if owner is None else 1
         try:
             cursor = self._connection.execute(
-                "INSERT INTO runs (run_id, workflow, version, status, created_at, updated_at, salt, idempotency_key)"
-                " VALUES (?, ?, ?, 'pending', ?, ?, ?, ?)",
-                (new.run_id, new.workflow, new.version, now, now, new.salt, new.idempotency_key),
-            )
+                "INSERT INTO runs (run_id, workflow, version, status, created_at, updated_at, salt, idempotency_key,"
+                " owner, epoch, claims) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    new.run_id, new.workflow, new.version, status, now, now, new.salt, new.idempotency_key,
+                    owner, epoch, epoch,
+                ),
+            )  # fmt: skip
         except sqlite3.IntegrityError:
             raise ConflictError(
                 f"there is a run {new.run_id} already.", hint="Give each run an id of its own."
@@ -97,11 +104,14 @@ class Transitions:
         assert run is not None
         data = {"workflow": new.workflow, "version": new.version}
         self._events.append((run, 1, "run_started", now, None, _encode(data), new.input))
+        if owner is not None:
+            self._held[new.run_id] = _Held(run, epoch, 1)
+            self._verified.add(new.run_id)
         record = RunRecord(
             run_id=new.run_id,
             workflow=new.workflow,
             version=new.version,
-            status="pending",
+            status=status,
             input=new.input,
             output=None,
             error_type=None,
@@ -109,9 +119,9 @@ class Transitions:
             error_code=None,
             salt=new.salt,
             idempotency_key=new.idempotency_key,
-            epoch=0,
-            claims=0,
-            owner=None,
+            epoch=epoch,
+            claims=epoch,
+            owner=owner,
             created_at=now,
             updated_at=now,
             finished_at=None,

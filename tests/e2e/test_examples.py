@@ -1,0 +1,184 @@
+"""The example projects, as a user would run them: the installed command, separate processes, a real store."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith(("WFGEN_", "ORDERS_")) and k != "PYTHONPATH"} | {
+    "NO_COLOR": "1",
+    "ORDERS_PAUSE": "0.05",
+}
+ORDER = {"id": "A-1", "customer": "Ada", "items": [{"sku": "anvil"}, {"sku": "tongs"}], "total": 12.5}
+
+
+def wfgen(project: Path, *arguments: str, code: int = 0) -> str:
+    done = subprocess.run(
+        [BIN / "wfgen", *arguments], cwd=project, env=ENVIRONMENT, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == code, f"{arguments}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def copy(name: str, folder: Path) -> Path:
+    """A fresh copy of an example, prebuilt."""
+    project = folder / name
+    ignored = shutil.ignore_patterns("wfgen_gen", ".wfgen", "*.db*", "__pycache__")
+    shutil.copytree(ROOT / "examples" / name, project, ignore=ignored)
+    wfgen(project, "prebuild")
+    return project
+
+
+def start(project: Path, order: dict[str, Any]) -> str:
+    started = json.loads(wfgen(project, "start", "fulfil", "--input", json.dumps(order), "--json"))
+    return str(started["run_id"])
+
+
+def approve(project: Path, run_id: str, ok: bool = True) -> None:
+    payload = json.dumps({"ok": ok, "by": "Grace"})
+    wfgen(project, "hooks", "resume", "--run", run_id, "--name", "approval", "--input", payload)
+
+
+def rows(project: Path, query: str) -> list[tuple[Any, ...]]:
+    connection = sqlite3.connect(project / "orders.db", timeout=30)
+    try:
+        return connection.execute(query).fetchall()
+    except sqlite3.OperationalError:  # not made yet
+        return []
+    finally:
+        connection.close()
+
+
+def completed(project: Path, run_id: str) -> set[str]:
+    events = json.loads(wfgen(project, "runs", "history", run_id, "--json"))
+    return {e["key"] for e in events if e["type"] == "step_completed"}
+
+
+@pytest.fixture(scope="module")
+def orders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return copy("orders", tmp_path_factory.mktemp("examples"))
+
+
+@pytest.mark.parametrize(
+    ("customer", "ok", "status", "effects"),
+    [
+        ("Ada", True, "shipped", {"reserved": 2, "charged": 1, "shipped": 1}),
+        ("Ada", False, "declined", {"reserved": 2, "charged": 1, "refunded": 1, "released": 2}),
+        # Nobody ships to the moon: the parcel is tried, then everything is undone.
+        ("the moon", True, "refunded", {"reserved": 2, "charged": 1, "shipped": 1, "refunded": 1, "released": 2}),
+    ],
+)
+def test_orders(orders: Path, customer: str, ok: bool, status: str, effects: dict[str, int]) -> None:
+    """An order is shipped, declined or refunded, and the shop's own tables show each effect once."""
+    run_id = start(orders, {**ORDER, "customer": customer})
+    approve(orders, run_id, ok)
+    wfgen(orders, "worker", "--until-idle")
+    shown = json.loads(wfgen(orders, "runs", "show", run_id, "--json"))
+    assert shown["status"] == "completed"
+    assert shown["output"]["status"] == status
+    counted = Counter(kind for (kind,) in rows(orders, f"SELECT kind FROM effects WHERE run = '{run_id}'"))
+    assert counted == effects
+
+
+def test_sigkill_then_a_worker_completes_the_run(tmp_path: Path) -> None:
+    """A worker killed in the middle of any step is followed by another, which runs no recorded step again."""
+    project = copy("orders", tmp_path)
+    caught = 0
+    for number, key in enumerate(["0/reserve anvil", "0/charge", "0/ship"]):
+        run_id = start(project, {**ORDER, "id": f"A-{number}"})
+        approve(project, run_id)
+        worker = subprocess.Popen([BIN / "wfgen", "worker"], cwd=project, env={**ENVIRONMENT, "ORDERS_PAUSE": "0.5"})
+        deadline = time.monotonic() + 30
+        while not rows(project, f"SELECT 1 FROM calls WHERE run = '{run_id}' AND key = '{key}'"):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        worker.send_signal(signal.SIGKILL)
+        worker.wait()
+        recorded = completed(project, run_id)
+        before = Counter(k for (k,) in rows(project, f"SELECT key FROM calls WHERE run = '{run_id}'"))
+        began = time.monotonic()
+        wfgen(project, "worker", "--until-idle")
+        assert time.monotonic() - began < 10, "the run of a dead process is taken over at once"
+        after = Counter(k for (k,) in rows(project, f"SELECT key FROM calls WHERE run = '{run_id}'"))
+        assert json.loads(wfgen(project, "runs", "show", run_id, "--json"))["status"] == "completed"
+        assert {k for k in recorded if after[k] != before[k]} == set()
+        assert key not in recorded
+        assert after[key] == before[key] + 1, "the step that was caught runs again"
+        effects = [k for (k,) in rows(project, f"SELECT key FROM effects WHERE run = '{run_id}'")]
+        assert len(effects) == len(set(effects)) == 4
+        caught += 1
+    assert caught == 3
+
+
+def test_onboarding_warns_of_one_dynamic_name_and_runs(tmp_path: Path) -> None:
+    """Every form of step is found and runs; the dynamic name without a description is a warning, with one it is not."""
+    project = copy("onboarding", tmp_path)
+    found = json.loads(wfgen(project, "check", "--output-format", "json"))["diagnostics"]
+    lines = (project / "onboarding" / "onboarding.workflow.py").read_text().splitlines()
+    assert [(d["code"], d["severity"]) for d in found] == [("WF101", "warning")]
+    assert 'f"mail {interest}"' in lines[found[0]["line"] - 1]
+    (workflow,) = json.loads(wfgen(project, "list", "--json"))["workflows"]
+    forms = re.findall(r'"form": "(rpc|inline|sleep)"', json.dumps(workflow))
+    assert Counter(forms) == {"rpc": 4, "inline": 2, "sleep": 1}
+    data = json.dumps({"email": "ada@example.org", "amount": 100, "interests": ["looms"]})
+    result = json.loads(wfgen(project, "run", "onboarding", "--input", data))
+    assert result["user"]["id"] == "user-ada"
+    assert result["tax"] == 8.0
+    assert result["score"] == len("ada@example.org")
+    assert len(result["mails"]) == 3
+
+
+@pytest.mark.parametrize("name", ["orders", "onboarding"])
+def test_examples_pass_the_type_checkers(tmp_path: Path, name: str) -> None:
+    """mypy --strict and pyright find nothing in an example and its generated package."""
+    project = copy(name, tmp_path)
+    wfgen(project, "check")
+    sources = sorted(str(p.relative_to(project)) for p in project.rglob("*.py"))
+    environment = {**ENVIRONMENT, "MYPYPATH": str(project)}
+    flags = ["--strict", "--explicit-package-bases", "--cache-dir", str(tmp_path / "mypy")]
+    done = subprocess.run(
+        [BIN / "mypy", *flags, *sources], cwd=project, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout
+    config = {"pythonVersion": "3.11", "typeCheckingMode": "standard", "include": ["."]}
+    (project / "pyrightconfig.json").write_text(json.dumps(config))
+    done = subprocess.run(
+        [BIN / "basedpyright", "-p", str(project), "--pythonpath", sys.executable], cwd=project, env=environment,
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_demo(tmp_path: Path) -> None:
+    """`make demo` kills a worker, finishes the run in another, and says so."""
+    shutil.copytree(
+        ROOT / "examples" / "orders",
+        tmp_path / "orders",
+        ignore=shutil.ignore_patterns("wfgen_gen", ".wfgen", "*.db*", "__pycache__"),
+    )
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "demo.py"], cwd=tmp_path / "orders", env=ENVIRONMENT | {"ORDERS_PAUSE": "0.3", "COLUMNS": "160"},
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert time.monotonic() - began < 60
+    assert "with SIGKILL in the middle of charge" in done.stdout
+    assert done.stdout.count("replayed") == 3
+    assert "run again" in done.stdout
+    assert '"status": "shipped"' in done.stdout
+    assert "diagrams/fulfil.md" in done.stdout

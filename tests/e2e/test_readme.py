@@ -1,0 +1,65 @@
+"""Every snippet in README and docs is executed.
+
+A Python block whose first line is `# path` is that file of a project; a console block holds commands (`$ …`) and what
+they print, with `…` for any text.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def _blocks(page: Path) -> list[tuple[str, str]]:
+    return [(m[1], m[2]) for m in BLOCK.finditer(page.read_text(encoding="utf-8"))]
+
+
+def _console(text: str) -> list[tuple[str, str]]:
+    """Commands with what they should print."""
+    parts = re.split(r"^\$ (.*)\n", text, flags=re.MULTILINE)
+    assert not parts[0].strip(), "a console block starts with a command"
+    return list(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def _pattern(expected: str) -> re.Pattern[str]:
+    return re.compile(".*".join(re.escape(part) for part in expected.strip().split("…")), re.DOTALL)
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if "```console" in p.read_text()], ids=lambda p: p.name)
+def test_the_pages_project_works_as_written(page: Path, tmp_path: Path) -> None:
+    """The files of a page make a project, and its commands print what the page says."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("WFGEN_") and k != "PYTHONPATH"}
+    environment |= {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "NO_COLOR": "1", "COLUMNS": "200"}
+    for language, text in _blocks(page):
+        if language == "python":
+            named = re.match(r"# (\S+\.py)\n", text)
+            assert named, f"a Python block of {page.name} does not say which file it is:\n{text[:200]}"
+            path = tmp_path / named[1]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+    for language, text in _blocks(page):
+        if language != "console":
+            continue
+        for command, expected in _console(text):
+            done = subprocess.run(
+                command, shell=True, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120
+            )
+            assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+            assert _pattern(expected).search(done.stdout), f"{command} printed\n{done.stdout}\nexpected\n{expected}"
+
+
+def test_make_help_lists_the_targets_that_the_readme_names() -> None:
+    """The targets of the README exist, each with its line of help."""
+    listed = subprocess.run(["make", "-s", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for target in ("demo", "test", "check", "bench", "format", "clean"):
+        assert f"make {target}" in listed
