@@ -34,7 +34,7 @@ def rows(rounds: int) -> list[tuple[str, str, float, str, bool]]:
                 for save in range(rounds * SAVES):
                     n = save % prebuild.FILES
                     source = project / "app" / f"part{n % 20}" / f"flow_{n}.workflow.py"
-                    output = project / "app" / "wfgen_gen" / "diagrams" / f"flow_{n}.md"
+                    output = project / "app" / "wfgen_gen" / "diagrams" / f"flow_{n}@1.md"
                     text = source.read_text().replace('workflow.do("j"', f'workflow.do("saved {save}"')
                     began = time.perf_counter()
                     source.write_text(text)

@@ -66,7 +66,9 @@ def test_the_wheels_install_together_into_an_empty_environment(wheels: dict[str,
     python = environment / "bin" / "python"
     pins = ["--require-hashes", "-r", str(ROOT / "requirements.txt")]
     _run(python, "-m", "pip", "install", "-q", "--disable-pip-version-check", *pins, cwd=tmp_path)
-    _run(python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps", *wheels.values(), cwd=tmp_path)
+    _run(
+        python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps", *wheels.values(), cwd=tmp_path
+    )
     _run(python, "-c", f"import {', '.join(MODULES.values())}", cwd=tmp_path)
     for name in MODULES:
         gone = subprocess.run([str(python), "-c", f"import {name}"], cwd=tmp_path, capture_output=True)

@@ -126,7 +126,7 @@ def main() -> None:
     if run["status"] != "completed" or any(counted[key] != 1 for key in recorded):
         raise SystemExit("a recorded step ran again, or the run did not complete: this is a bug")
     say("A recorded step never ran again. The step that was caught ran twice and had its effect once.")
-    say(f"took {time.monotonic() - began:.1f} s. The diagram: examples/orders/orders/wfgen_gen/diagrams/fulfil.md")
+    say(f"took {time.monotonic() - began:.1f} s. The diagram: examples/orders/orders/wfgen_gen/diagrams/fulfil@1.md")
     console.print(
         "\nWhat to try next, in examples/orders:\n"
         "  wfgen list                        what is defined\n"

@@ -223,7 +223,7 @@ def hints(function: Callable[..., Any]) -> dict[str, Any]:
         function = function.__func__
     code = getattr(function, "__code__", None)
     if code is None:
-        call = getattr(type(function), "__call__", None)
+        call = getattr(type(function), "__call__", None)  # noqa: B004
         return {} if isinstance(function, type) or not inspect.isfunction(call) else hints(call)
     if not getattr(function, "__annotations__", None):
         return {}

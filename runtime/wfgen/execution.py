@@ -326,7 +326,8 @@ class Execution:
             return
         if not self._stops and not self._asked and self._outbox is None:
             raise HandleError(
-                f"run {self.run.run_id} waits for something that nothing can bring about: no step, sleep or hook is open.",
+                f"run {self.run.run_id} waits for something that nothing can bring about: "
+                "no step, sleep or hook is open.",
                 hint="Look for an Event, Queue or Future that no other branch serves.",
             )
         if self._status != "waiting":

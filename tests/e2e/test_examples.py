@@ -172,8 +172,8 @@ def test_the_demo(tmp_path: Path) -> None:
     )
     began = time.monotonic()
     done = subprocess.run(
-        [sys.executable, "demo.py"], cwd=tmp_path / "orders", env=ENVIRONMENT | {"ORDERS_PAUSE": "0.3", "COLUMNS": "160"},
-        capture_output=True, text=True, timeout=120,
+        [sys.executable, "demo.py"], cwd=tmp_path / "orders",
+        env=ENVIRONMENT | {"ORDERS_PAUSE": "0.3", "COLUMNS": "160"}, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert time.monotonic() - began < 60
@@ -181,4 +181,4 @@ def test_the_demo(tmp_path: Path) -> None:
     assert done.stdout.count("replayed") == 3
     assert "run again" in done.stdout
     assert '"status": "shipped"' in done.stdout
-    assert "diagrams/fulfil.md" in done.stdout
+    assert "diagrams/fulfil@1.md" in done.stdout

@@ -30,6 +30,19 @@ def test_rules_of_source_show_an_example(code: str) -> None:
     assert f"# {code}" in text
 
 
+@pytest.mark.parametrize(
+    ("code", "advice"),
+    [
+        ("WF101", "Suppress it on one statement with `# wfgen: ignore[WF101]`."),
+        ("WF005", "It cannot be suppressed or ignored: what is generated would be wrong."),
+        ("WF004", 'Leave it out with `ignore = ["WF004"]` in `[tool.wfgen]`.'),
+    ],
+)
+def test_an_explanation_says_how_to_do_without_the_rule(code: str, advice: str) -> None:
+    """Whether a comment, a setting or nothing silences a rule stands at the end."""
+    assert explain(code).endswith(f"{advice}\n")
+
+
 @pytest.mark.parametrize("code", [code for code in runtime_errors() if code not in RULES])
 def test_every_error_is_explained(code: str) -> None:
     """Errors that are raised at run time are explained by their docstring."""

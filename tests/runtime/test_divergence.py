@@ -98,7 +98,7 @@ def _replay(tmp_path: Path, body: str, *, parked: bool = True) -> str | None:
     ids=["renamed", "another target", "another form", "removed", "inserted", "open sleep renamed", "returns early"],
 )
 def test_a_divergence_is_told_with_both_places(tmp_path: Path, body: str, expected: str, asked: str, line: int) -> None:
-    """The run stops before any new step executes; the error names the expected and the asked-for step with file:line."""
+    """No new step executes; the error names the expected and the asked-for step with file:line."""
     error = _replay(tmp_path, body)
     assert error is not None
     assert error.startswith("WF705 ")

@@ -93,7 +93,7 @@ def test_every_form_of_step(project: Any) -> None:
         run = await engine.start_run("all_forms", Order(id="o-1"))
         result = await run.result()
         assert result == ["changed by the worker", "0.5", "o-1", "2", "42", "42", run.id]
-        assert CALLS == ["o-1", *[("blocking", n, False) for n in (1, 2, 3)]]
+        assert ["o-1", *[("blocking", n, False) for n in (1, 2, 3)]] == CALLS
         types = [e.type for e in await run.history()]
         assert types.count("step_retrying") == 2
         assert types[0] == "run_started"

@@ -65,7 +65,7 @@ def _recover_and_check(folder: Path) -> Counter[str]:
     assert not again, f"recorded steps ran again: {again}"
     finally_recorded = _recorded(folder)
     assert set(finally_recorded.values()) == {1}, "a completion was recorded twice"
-    assert set(after) == {key for key in finally_recorded}
+    assert set(after) == set(finally_recorded)
     caught = Counter({key: count for key, count in before.items() if key not in recorded})
     for key, count in after.items():
         allowed = 2 if key == "0/flaky" else 1

@@ -1,8 +1,9 @@
 """Every form of step in one workflow."""
 
+from pydantic import BaseModel
+
 from onboarding.models import Mail, Signup, User
 from onboarding.wfgen_gen import Workflow, workers
-from pydantic import BaseModel
 from wfgen import Retry, define_workflow
 
 

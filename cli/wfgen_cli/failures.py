@@ -1,0 +1,62 @@
+"""How failures are told: one line that says what happened, one that says what to do, and an exit code.
+
+WfgenError
+├── ArgumentError   WF610  an argument names something that is not there or cannot be used
+└── FoundError      WF611  what was asked about is not well: exit code 1, where all others are 2
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import ClassVar
+
+from wfgen.errors import RunCancelledError, RunFailedError, WfgenError
+from wfgen_cli import terminal
+
+FOUND = 1
+"""Exit code for errors in the sources, drift, and runs that failed."""
+EDITED = "WF602"
+"""Code of the error for generated files that were edited by hand, which is drift."""
+UNUSABLE = 2
+"""Exit code for bad arguments and settings, unusable stores and internal errors."""
+
+
+class ArgumentError(WfgenError):
+    """An argument of a command names something that is not there or cannot be used."""
+
+    code: ClassVar[str] = "WF610"
+
+
+class FoundError(WfgenError):
+    """What was asked about is not well, such as a run that does not end with a result."""
+
+    code: ClassVar[str] = "WF611"
+
+
+def report(error: Exception) -> int:
+    """Print an error to stderr and return the exit code. The traceback only with `WFGEN_DEBUG=1`."""
+    if os.environ.get("WFGEN_DEBUG") == "1":
+        traceback.print_exception(error, file=sys.stderr)
+    if isinstance(error, WfgenError):
+        tell(error.code, error.message, error.hint)
+        found = isinstance(error, FoundError | RunFailedError | RunCancelledError) or error.code == EDITED
+        return FOUND if found else UNUSABLE
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" in {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    tell(
+        "WF900",
+        f"internal error{place}: {type(error).__name__}: {terminal.printable(error)}",
+        "This is a bug of wfgen: please report it with the output of the same command under WFGEN_DEBUG=1.",
+    )
+    return UNUSABLE
+
+
+def tell(code: str, message: str, hint: str | None = None, *, severity: str = "error") -> None:
+    """Print one failure (or warning) to stderr."""
+    style = "red" if severity == "error" else "yellow"
+    terminal.note(f"{terminal.paint(f'{severity}[{code}]', style, sys.stderr)}: {message}")
+    if hint:
+        terminal.note(f"  {terminal.paint('hint', 'cyan', sys.stderr)}: {hint}")

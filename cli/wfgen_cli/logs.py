@@ -1,0 +1,29 @@
+"""What the engine and the user's workflows log, as lines on stderr."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from wfgen_cli import terminal
+
+_STYLES = {logging.WARNING: "yellow", logging.ERROR: "red", logging.CRITICAL: "red"}
+
+
+class _Lines(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        level = record.levelname.lower()
+        style = _STYLES.get(record.levelno)
+        label = level if style is None else terminal.paint(level, style, sys.stderr)
+        run = getattr(record, "run_id", None)
+        return f"{label}: {f'{run}: ' if run else ''}{super().format(record)}"
+
+
+def show_logs() -> None:
+    """Print records of the logger `wfgen`, from INFO on, to stderr."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Lines())
+    logger = logging.getLogger("wfgen")
+    logger.handlers[:] = [handler]
+    logger.setLevel(logging.INFO)
+    logger.propagate = False

@@ -1,0 +1,65 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+import typer.main
+
+PLAIN = frozenset({"folder", "project", "engine", "help"})
+"""Options whose value is used as it was typed."""
+HELP_NAMES = ["-h", "--help"]
+
+Project = Annotated[
+    str | None,
+    typer.Option("--project", metavar="PATH", help="Folder of the project. Default: the one around this folder."),
+]
+EngineUrl = Annotated[
+    str | None, typer.Option("--engine", metavar="URL", help="The engine, instead of the setting `engine`.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Input = Annotated[str | None, typer.Option("--input", "-i", metavar="JSON", help="The input as JSON; `-` reads stdin.")]
+InputFile = Annotated[
+    str | None, typer.Option("--input-file", metavar="FILE", help="A file that holds the input as JSON; `-` is stdin.")
+]
+Dash = Annotated[str | None, typer.Argument(metavar="-", help="Read the input from stdin.", show_default=False)]
+
+
+def new_app(**attributes: Any) -> typer.Typer:
+    """A Typer application with plain help, which costs nothing to load and reads well in a pipe."""
+    return typer.Typer(
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": HELP_NAMES},
+        **attributes,
+    )
+
+
+def built(app: typer.Typer) -> Any:
+    """Make the command of an application.
+
+    Typer loads pydantic to turn an option's text into a value, which takes longer than all else that an idle prebuild
+    does. Where the text is the value, that is left out.
+    """
+    command = typer.main.get_command(app)
+    for one in (command, *getattr(command, "commands", {}).values()):
+        context = typer.Context(one, help_option_names=HELP_NAMES)
+        for parameter in one.get_params(context):
+            if parameter.name in PLAIN:
+                setattr(parameter, "process_value", _taker(parameter))  # noqa: B010
+    return command
+
+
+def _taker(parameter: Any) -> Callable[[Any, Any], Any]:
+    def take(context: Any, value: Any) -> Any:
+        return value if parameter.callback is None else parameter.callback(context, parameter, value)
+
+    return take
+
+
+def example(*lines: str) -> str:
+    """The end of a command's help: command lines that can be copied."""
+    return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)

@@ -1,0 +1,99 @@
+"""The project that a command works on: its settings, its manifest, its registry."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wfgen.errors import ConfigurationError, DefinitionError, WfgenError
+from wfgen.settings import Settings
+from wfgen_cli import freshness
+from wfgen_cli.failures import ArgumentError
+
+if TYPE_CHECKING:
+    from wfgen.manifest import Manifest
+    from wfgen.registry import Registry
+
+
+def load_settings(folder: str | None, *, engine: str | None = None) -> Settings:
+    """Read the settings of the project around a folder, by default the current one.
+
+    Raises:
+        ArgumentError: there is no such folder.
+        ConfigurationError: a setting does not fit.
+    """
+    if folder is not None and not Path(folder).is_dir():
+        raise ArgumentError(f"--project {folder} is no folder.", hint="Give the folder that holds pyproject.toml.")
+    return Settings.load(None if folder is None else Path(folder), engine=engine)
+
+
+def output_folder(settings: Settings) -> Path:
+    """The folder of the generated package, whether it exists or not."""
+    known = freshness.last_output(settings.project) if settings.output is None else None
+    if known is not None:
+        return known
+    from wfgen_inspector.discovery import discover
+
+    return settings.project / discover(settings).output
+
+
+def stored_manifest(settings: Settings) -> Manifest:
+    """The manifest of the generated package.
+
+    Raises:
+        ConfigurationError: nothing has been generated yet.
+        StoredManifestError: what was generated is damaged.
+    """
+    from wfgen_codegen.stored import load_manifest
+
+    output = output_folder(settings)
+    if not (output / "manifest" / "index.json").is_file():
+        raise ConfigurationError(f"there is no generated package in {output} yet.", hint="Run `wfgen prebuild`.")
+    return load_manifest(output)
+
+
+def load_registry(settings: Settings) -> Registry:
+    """Import the project's generated registry.
+
+    Raises:
+        ConfigurationError: nothing has been generated yet.
+        DefinitionError: the generated package cannot be imported.
+    """
+    from wfgen import registry
+
+    package = stored_manifest(settings).package
+    try:
+        return registry.load_registry(settings, package)
+    except WfgenError:
+        raise
+    except Exception as error:
+        raise unloadable(f"the generated package {package}", error) from error
+
+
+def load_definition(registry: Registry, name: str, version: str | None = None) -> None:
+    """Execute the source of a workflow, so that what is wrong with it is told before a run begins.
+
+    Raises:
+        UnknownWorkflowError: there is none of that name or version.
+        DefinitionError: its file cannot be executed; the message says where.
+    """
+    try:
+        registry.workflow(name, version)
+    except WfgenError:
+        raise
+    except Exception as error:
+        raise unloadable(f"workflow {name!r}", error) from error
+
+
+def unloadable(what: str, error: Exception) -> DefinitionError:
+    """What to raise where the user's own code failed while it was being loaded."""
+    if isinstance(error, SyntaxError) and error.filename:
+        place = f"{error.filename}:{error.lineno}"
+    else:
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "<frozen" not in frame.filename]
+        place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "an unknown place"
+    return DefinitionError(
+        f"{what} cannot be loaded: {type(error).__name__} at {place}: {error}",
+        hint="Mend the file; `wfgen check` finds what can be seen without running it.",
+    )

@@ -1,0 +1,150 @@
+"""Keeping the generated package up to date while sources change, in one process.
+
+Only sound files move on: what was generated from a file with errors stays as it was until the file is mended.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wfgen.errors import WfgenError
+from wfgen.manifest import Manifest
+from wfgen_cli.project import load_settings
+from wfgen_codegen import carry_over, load_manifest, plan, render
+from wfgen_codegen.errors import StoredManifestError
+from wfgen_inspector import inspect
+
+if TYPE_CHECKING:
+    from wfgen_inspector import Diagnostic, Inspection
+
+FindingKey = tuple[str, str, str]
+"""File, code and message: a finding that only moved to another line is the same finding."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one look at the sources led to."""
+
+    changed: dict[str, str] = field(default_factory=dict)
+    """Source file -> `added`, `changed` or `removed`, since the look before."""
+    appeared: tuple[Diagnostic, ...] = ()
+    """Findings that the look before did not have."""
+    mended: tuple[Diagnostic, ...] = ()
+    """Findings that are gone."""
+    failure: WfgenError | None = None
+    """Why nothing was written, if the settings or the output folder are at fault and were not before."""
+    recovered: bool = False
+    """Whether such a failure is over."""
+    errors: int = 0
+    """Findings that are errors, old ones included."""
+    written: int = 0
+    removed: int = 0
+    seconds: float = 0.0
+
+
+class Rebuilder:
+    """Inspects a project again and again, and writes what has changed.
+
+    Args:
+        folder: a folder of the project; None for the current one.
+
+    Raises:
+        ConfigurationError: the settings do not fit.
+    """
+
+    def __init__(self, folder: str | None) -> None:
+        self._folder = folder
+        self.settings = load_settings(folder)
+        self.output = ""
+        """Absolute folder of the generated package."""
+        self._manifest: Manifest | None = None
+        self._hashes: dict[str, str] = {}
+        self._findings: dict[FindingKey, Diagnostic] = {}
+        self._failure: str | None = None
+
+    def rebuild(self, *, everything: bool = False) -> Outcome:
+        """Look at the sources, and write what has changed.
+
+        Args:
+            everything: look at all outputs, not only at those of changed sources.
+        """
+        began = time.perf_counter()
+        try:
+            self.settings = load_settings(self._folder)
+            inspection = inspect(self.settings)
+            outcome = self._compare(inspection)
+            written, removed = self._write(inspection, everything or self._failure is not None)
+        except WfgenError as error:
+            text = str(error)
+            outcome = Outcome(failure=None if text == self._failure else error)
+            self._failure = text
+        else:
+            outcome = replace(outcome, written=written, removed=removed, recovered=self._failure is not None)
+            self._failure = None
+        return replace(outcome, seconds=time.perf_counter() - began)
+
+    def _compare(self, inspection: Inspection) -> Outcome:
+        """What is different from the look before."""
+        hashes = {source.file: source.source_hash for source in inspection.manifest.files}
+        # A file that cannot be read has no hash of its own here: what is told of it are its findings.
+        hashes |= {file: self._hashes.get(file, "") for file in inspection.unreadable}
+        changed = dict.fromkeys(self._hashes.keys() - hashes.keys(), "removed")
+        for file, digest in hashes.items():
+            if self._hashes.get(file) != digest:
+                changed[file] = "changed" if file in self._hashes else "added"
+        findings = {(d.file, d.code, d.message): d for d in inspection.diagnostics}
+        outcome = Outcome(
+            changed=dict(sorted(changed.items())),
+            appeared=tuple(found for key, found in findings.items() if key not in self._findings),
+            mended=tuple(found for key, found in self._findings.items() if key not in findings),
+            errors=sum(found.severity == "error" for found in findings.values()),
+        )
+        self._hashes, self._findings = hashes, findings
+        return outcome
+
+    def _write(self, inspection: Inspection, everything: bool) -> tuple[int, int]:
+        """Bring the outputs of all sound files up to date. Returns how many files were written and removed."""
+        output = self.settings.project / inspection.manifest.output
+        self.output = str(output)
+        unsound = {d.file for d in inspection.diagnostics if d.severity == "error"} | inspection.unreadable
+        manifest = inspection.manifest
+        if unsound:
+            sound = tuple(source for source in manifest.files if source.file not in unsound)
+            manifest = carry_over(manifest.model_copy(update={"files": sound}), self._previous(output), unsound)
+        only = None if everything or self._manifest is None else changed_sources(self._manifest, manifest)
+        if only is None:
+            planned = plan(render(manifest, self.settings), output)
+        elif only:
+            planned = plan(render(manifest, self.settings, only=only), output, keep=("",))
+        else:
+            return 0, 0
+        planned.apply()
+        self._manifest = manifest
+        actions = [change.action for change in planned.changes if change not in planned.kept]
+        return actions.count("create") + actions.count("update"), actions.count("delete")
+
+    def _previous(self, output: Path) -> Manifest:
+        """What is generated now; at first, what an earlier process left."""
+        if self._manifest is not None:
+            return self._manifest
+        try:
+            return load_manifest(output)
+        except StoredManifestError:
+            return Manifest(package="", output="")
+
+
+def changed_sources(before: Manifest, after: Manifest) -> frozenset[str] | None:
+    """Source files of which something else is known than before; None when something is gone, and its outputs go."""
+    if (before.package, before.output) != (after.package, after.output) or _defined(before) - _defined(after):
+        return None
+    known = {source.file: source for source in before.files}
+    return frozenset(source.file for source in after.files if known.get(source.file) != source)
+
+
+def _defined(manifest: Manifest) -> set[tuple[str, str, str]]:
+    """What has outputs of its own: modules, and versions of workflows."""
+    modules = {("", "", source.module) for source in manifest.files}
+    return modules | {(source.module, w.name, w.version) for source in manifest.files for w in source.workflows}

@@ -1,0 +1,111 @@
+"""Runs, events and hooks as data for programs and as lines for people."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from wfgen_cli.terminal import moment, printable, span
+
+if TYPE_CHECKING:
+    from wfgen.events import Event
+    from wfgen.store.protocol import HookRecord, RunRecord
+
+ROOT_BRANCH = "0"
+"""Branch of the workflow's own task; it is left out where a step is named to people."""
+
+
+def decoded(payload: bytes | None) -> Any:
+    """A recorded payload as data; None for none."""
+    return None if payload is None else json.loads(payload)
+
+
+def run_data(run: RunRecord) -> dict[str, Any]:
+    """A run as data. Times are seconds since the epoch."""
+    error = None
+    if run.error_type is not None:
+        error = {"type": run.error_type, "message": run.error, "code": run.error_code}
+    return {
+        "run_id": run.run_id,
+        "workflow": run.workflow,
+        "version": run.version,
+        "status": run.status,
+        "input": decoded(run.input),
+        "output": decoded(run.output),
+        "error": error,
+        "idempotency_key": run.idempotency_key,
+        "claims": run.claims,
+        "owner": run.owner,
+        "created_at": run.created_at,
+        "updated_at": run.updated_at,
+        "finished_at": run.finished_at,
+    }
+
+
+def event_data(event: Event) -> dict[str, Any]:
+    """An event as data. Times are seconds since the epoch."""
+    return {
+        "seq": event.seq,
+        "type": event.type,
+        "time": event.time,
+        "key": event.key,
+        "data": event.data,
+        "payload": decoded(event.payload),
+    }
+
+
+def hook_data(hook: HookRecord) -> dict[str, Any]:
+    """A hook as data. Times are seconds since the epoch."""
+    return {
+        "token": hook.token,
+        "name": hook.name,
+        "state": hook.state,
+        "run_id": hook.run_id,
+        "workflow": hook.workflow,
+        "due": hook.due,
+        "created_at": hook.created_at,
+    }
+
+
+def step_of(event: Event) -> str:
+    """The step of an event, for people: its name, after its branch if that is not the workflow's own."""
+    if event.key is None:
+        return ""
+    branch, _, name = event.key.partition("/")
+    return printable(name if branch == ROOT_BRANCH else event.key)
+
+
+def line_of(event: Event) -> str:
+    """An event in one line: what happened, to which step, and how long it took."""
+    words = event.type.replace("_", " ")
+    step = step_of(event)
+    detail = detail_of(event)
+    return f"{words}{f' {step}' if step else ''}{f' ({detail})' if detail else ''}"
+
+
+def detail_of(event: Event) -> str:
+    """What matters about an event beside its type and step; empty for nothing."""
+    data = event.data
+    match event.type:
+        case "step_completed" | "step_failed" | "step_retrying":
+            parts = [span(event.time - data["started_at"])] if "started_at" in data else []
+            if data.get("attempt", 1) > 1 or event.type == "step_retrying":
+                parts.append(f"attempt {data['attempt']}")
+            if "error" in data:
+                parts.append(_error(data))
+            if data.get("next_at") is not None:
+                parts.append(f"next attempt at {moment(data['next_at'])}")
+            return ", ".join(parts)
+        case "timer_set":
+            return f"{'until' if event.key else 'the run has to end by'} {moment(data.get('due'))}"
+        case "hook_created":
+            return "" if data.get("due") is None else f"until {moment(data['due'])}"
+        case "hook_rejected" | "run_failed":
+            return _error(data)
+        case _:
+            return ""
+
+
+def _error(data: dict[str, Any]) -> str:
+    kind = data.get("error_type")
+    return printable(f"{kind}: {data.get('error')}" if kind else data.get("error", ""))

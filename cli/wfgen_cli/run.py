@@ -1,0 +1,113 @@
+"""`wfgen run`: start a workflow and work until it is done."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from wfgen_cli.options import AsJson, Dash, EngineUrl, Input, InputFile, Project, example, new_app
+
+if TYPE_CHECKING:
+    from wfgen.engine import Engine
+    from wfgen.events import Event
+
+app = new_app()
+
+ENDINGS = frozenset({"run_completed", "run_failed", "run_cancelled"})
+"""Events that the result or the error says already."""
+LOOK = 0.1
+"""Seconds between two looks at what has been recorded of the run."""
+
+
+@app.command(
+    epilog=example('wfgen run greeting --input \'{"name": "Ada"}\'', "wfgen run greeting --input-file ada.json")
+)
+def run(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A workflow.", show_default=False)],
+    dash: Dash = None,
+    input: Input = None,
+    input_file: InputFile = None,
+    idempotency_key: Annotated[
+        str | None, typer.Option("--idempotency-key", metavar="KEY", help="The same key gives the same run.")
+    ] = None,
+    version: Annotated[str | None, typer.Option("--version", metavar="V", help="Default: the latest.")] = None,
+    project: Project = None,
+    engine: EngineUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Start a workflow and work on it until it is done.
+
+    The result goes to stdout as JSON, progress to stderr. Exit code 1 when the run fails or is cancelled. A run that
+    is interrupted is kept: `wfgen worker` goes on with it.
+    """
+    from wfgen_cli import terminal
+    from wfgen_cli.logs import show_logs
+    from wfgen_cli.payloads import read_input
+    from wfgen_cli.project import load_definition, load_registry, load_settings
+    from wfgen_cli.records import run_data
+    from wfgen_cli.stores import command
+
+    text = read_input(input, input_file, dash)
+    settings = load_settings(project, engine=engine)
+    registry = load_registry(settings)
+    load_definition(registry, name, version)
+    show_logs()
+    started: list[str] = []
+
+    async def work() -> None:
+        from wfgen.engine import open_engine
+
+        async with open_engine(registry, settings) as opened:
+            run = await opened.start_run_json(name, text, version=version, idempotency_key=idempotency_key)
+            started.append(run.id)
+            terminal.note(f"run {run.id}")
+            async for event in events_of(opened, run.id):
+                _tell(event, project, engine)
+            record = await run.info()
+            if as_json:
+                terminal.say_json(run_data(record))
+            elif record.status == "completed":
+                terminal.say_json(run_data(record)["output"])
+            await run.result()
+
+    try:
+        asyncio.run(work())
+    except KeyboardInterrupt:
+        if started:
+            goes_on = command("worker", project=project, engine=engine)
+            terminal.note(f"\nInterrupted. Run {started[0]} is kept; `{goes_on}` goes on with it.")
+        raise
+
+
+async def events_of(engine: Engine, run_id: str) -> AsyncIterator[Event]:
+    """All events of a run, from the first to its end, whichever process works it."""
+    finished = asyncio.create_task(engine.finished(run_id))
+    seen = 0
+    try:
+        while True:
+            ended = finished.done()
+            for event in await engine.store.history(run_id, after=seen):
+                seen = event.seq
+                yield event
+            if ended:
+                await finished
+                return
+            await asyncio.wait([finished], timeout=LOOK)
+    finally:
+        finished.cancel()
+
+
+def _tell(event: Event, project: str | None, engine: str | None) -> None:
+    from wfgen_cli import terminal
+    from wfgen_cli.records import line_of
+    from wfgen_cli.stores import command
+
+    if event.type in ENDINGS:
+        return
+    terminal.note(f"  {line_of(event)}")
+    if event.type == "hook_created":
+        resume = command("hooks", "resume", str(event.data["token"]), "--input", "JSON", project=project, engine=engine)
+        terminal.note(f"    resume it with: {resume}")

@@ -1,0 +1,54 @@
+"""`wfgen start`: record a run and leave it to a worker."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from wfgen_cli.options import AsJson, Dash, EngineUrl, Input, InputFile, Project, example, new_app
+
+app = new_app()
+
+
+@app.command(epilog=example('wfgen start greeting --input \'{"name": "Ada"}\' --idempotency-key ada-1'))
+def start(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A workflow.", show_default=False)],
+    dash: Dash = None,
+    input: Input = None,
+    input_file: InputFile = None,
+    idempotency_key: Annotated[
+        str | None, typer.Option("--idempotency-key", metavar="KEY", help="The same key gives the same run.")
+    ] = None,
+    version: Annotated[str | None, typer.Option("--version", metavar="V", help="Default: the latest.")] = None,
+    project: Project = None,
+    engine: EngineUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Record a new run, and print its id.
+
+    A process that works the same store (`wfgen worker`) takes it up.
+    """
+    from wfgen.engine import open_engine
+    from wfgen.store.protocol import RunRecord
+    from wfgen_cli import terminal
+    from wfgen_cli.payloads import read_input
+    from wfgen_cli.project import load_definition, load_registry, load_settings
+    from wfgen_cli.records import run_data
+
+    text = read_input(input, input_file, dash)
+    settings = load_settings(project, engine=engine)
+    registry = load_registry(settings)
+    load_definition(registry, name, version)
+
+    async def record() -> RunRecord:
+        async with open_engine(registry, settings, work=False) as opened:
+            run = await opened.start_run_json(name, text, version=version, idempotency_key=idempotency_key)
+            return await run.info()
+
+    started = asyncio.run(record())
+    if as_json:
+        terminal.say_json(run_data(started))
+    else:
+        terminal.say(started.run_id)

@@ -1,0 +1,56 @@
+"""The store as the command line asks it: without a registry, and without making one that is not there."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wfgen.environment import Environment
+from wfgen.store.engines import open_store
+from wfgen.store.sqlite import SQLiteStore
+
+if TYPE_CHECKING:
+    from wfgen.settings import Settings
+    from wfgen.store.protocol import Store
+
+
+def missing_file(settings: Settings) -> Path | None:
+    """The file of the store, if the engine keeps it in one that does not exist yet.
+
+    Raises:
+        ConfigurationError: the engine's URL is none.
+    """
+    store = open_store(settings.engine, settings.project, Environment())
+    return store.path if isinstance(store, SQLiteStore) and not store.path.exists() else None
+
+
+@contextlib.asynccontextmanager
+async def connected(settings: Settings) -> AsyncIterator[Store]:
+    """Open the store of the engine that the settings name.
+
+    Raises:
+        ConfigurationError: the engine's URL is none.
+        StoreError: the store cannot be used.
+    """
+    store = open_store(settings.engine, settings.project, Environment())
+    await store.open()
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+def place_of(settings: Settings) -> str:
+    """Where the store is, for people: a file, or the URL without a password."""
+    store = open_store(settings.engine, settings.project, Environment())
+    return str(store.path) if isinstance(store, SQLiteStore) else settings.engine.partition("?")[0].rpartition("@")[2]
+
+
+def command(*words: str, project: str | None, engine: str | None) -> str:
+    """A command line of wfgen that can be copied, with the options that this one was given."""
+    options = [] if project is None else ["--project", project]
+    options += [] if engine is None else ["--engine", engine]
+    return shlex.join(["wfgen", *words, *options])

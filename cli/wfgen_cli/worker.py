@@ -1,0 +1,106 @@
+"""`wfgen worker`: work runs until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+
+from wfgen_cli.options import AsJson, EngineUrl, Project, example, new_app
+
+if TYPE_CHECKING:
+    from wfgen.engine import Engine
+    from wfgen.events import Event
+    from wfgen.ids import RunId
+    from wfgen.store.protocol import Append, Store, Verdict
+
+app = new_app()
+
+
+@app.command(epilog=example("wfgen worker", "wfgen worker --until-idle --json"))
+def worker(
+    until_idle: Annotated[bool, typer.Option("--until-idle", help="End when nothing is left to do.")] = False,
+    project: Project = None,
+    engine: EngineUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Work the runs of this project's workflows, and print each event.
+
+    Ends on Ctrl-C and SIGTERM: what is under way is given back, and the next worker goes on with it.
+    """
+    from wfgen_cli import terminal
+    from wfgen_cli.logs import show_logs
+    from wfgen_cli.project import load_registry, load_settings
+    from wfgen_cli.stores import place_of
+
+    settings = load_settings(project, engine=engine)
+    registry = load_registry(settings)
+    show_logs()
+    terminal.note(
+        f"working {terminal.count(len(registry.workflows), 'workflow')} on {place_of(settings)}"
+        f"{'' if until_idle else '; Ctrl-C ends it'}"
+    )
+
+    async def work() -> None:
+        from wfgen.engine import open_engine
+
+        async with open_engine(registry, settings) as opened:
+            opened.store = cast("Store", Tap(opened.store, _teller(as_json)))
+            await _until(opened, until_idle=until_idle)
+
+    asyncio.run(work())
+    terminal.note("stopped")
+
+
+class Tap:
+    """A store that also tells of each event that was recorded through it."""
+
+    def __init__(self, store: Store, tell: Callable[[RunId, Event], None]) -> None:
+        self._store = store
+        self._tell = tell
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def append(self, append: Append, done: Callable[[Verdict], None]) -> None:
+        def settled(verdict: Verdict) -> None:
+            if verdict is None:
+                for event in append.events:
+                    self._tell(append.run_id, event)
+            done(verdict)
+
+        self._store.append(append, settled)
+
+
+async def _until(engine: Engine, *, until_idle: bool) -> None:
+    """Return when a signal asks for it, or when nothing is left to do."""
+    loop = asyncio.get_running_loop()
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
+    ends: list[asyncio.Task[Any]] = [asyncio.create_task(stopped.wait())]
+    if until_idle:
+        ends.append(asyncio.create_task(engine.idle()))
+    done, pending = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    for task in pending:
+        task.cancel()
+    for task in done:
+        task.result()
+
+
+def _teller(as_json: bool) -> Callable[[RunId, Event], None]:
+    import json
+
+    from wfgen_cli import terminal
+    from wfgen_cli.records import event_data, line_of
+
+    def tell(run_id: RunId, event: Event) -> None:
+        if as_json:
+            terminal.say(json.dumps({"run_id": run_id, **event_data(event)}, ensure_ascii=False))
+        else:
+            terminal.say(f"{run_id}  {line_of(event)}")
+
+    return tell

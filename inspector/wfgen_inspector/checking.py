@@ -1,0 +1,24 @@
+"""From a project to its findings: all rules, then suppression comments, then the settings `select` and `ignore`."""
+
+from __future__ import annotations
+
+from wfgen_inspector.diagnostics import Diagnostic, ordered
+from wfgen_inspector.facts import Project
+from wfgen_inspector.rules import RULES
+from wfgen_inspector.selection import Selection
+from wfgen_inspector.suppressions import suppress
+
+
+def check(project: Project) -> tuple[Diagnostic, ...]:
+    """Run all rules over a project.
+
+    Returns:
+        Findings sorted by file, line, column and code.
+
+    Raises:
+        ConfigurationError: `select` or `ignore` names a code that does not exist or cannot be ignored.
+    """
+    selection = Selection.of(project.settings, RULES)
+    found = (finding for rule in RULES.values() for finding in rule.run(project))
+    kept = suppress(found, project.files, RULES)
+    return ordered(finding for finding in kept if selection.shows(finding.code))

@@ -1,0 +1,185 @@
+"""Linking: what one file says about another. References become ids, and the files one manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+
+from wfgen.manifest import (
+    DYNAMIC,
+    Branch,
+    Loop,
+    Manifest,
+    Node,
+    Parallel,
+    Raise,
+    Return,
+    Sequence,
+    SourceFile,
+    Step,
+    Try,
+    With,
+)
+from wfgen.names import identifiers, is_name
+from wfgen.settings import Settings
+from wfgen_inspector.body.targets import unpack
+from wfgen_inspector.discovery import Layout
+from wfgen_inspector.facts import FileFacts, LinkedTarget, Problem, Project, TargetFact, WorkflowFact
+from wfgen_inspector.hashes import steps_hash
+
+
+@dataclass(frozen=True)
+class _Names:
+    """Who is called what in the whole project."""
+
+    package: str
+    workers: dict[str, str] = field(default_factory=dict)
+    """Qualified name of a function or a reference -> worker id."""
+    workflows: dict[str, str] = field(default_factory=dict)
+    """Qualified name of a function or a reference -> workflow name."""
+    worker_ids: frozenset[str] = frozenset()
+    workflow_names: frozenset[str] = frozenset()
+
+    def below(self, reference: str, kind: str) -> str | None:
+        """The dotted path below the generated `workers` or `workflows`, if it lies there."""
+        prefix = f"{self.package}.{kind}."
+        return reference.removeprefix(prefix) if reference.startswith(prefix) else None
+
+
+def link(settings: Settings, layout: Layout, files: Iterable[FileFacts]) -> Project:
+    """Resolve references between files, and put the manifest together. Files are sorted by path."""
+    ordered = sorted(files, key=lambda facts: facts.path)
+    names = _names(layout.package, ordered)
+    linked = tuple(_link_file(facts, names) for facts in ordered)
+    return Project(
+        settings=settings,
+        files=linked,
+        manifest=Manifest(
+            package=layout.package,
+            output=layout.output,
+            files=tuple(_source_file(facts) for facts in linked if facts.readable),
+        ),
+        targets=tuple(
+            target for facts in linked for fact in _targets(facts) if (target := _target(facts.path, fact, names))
+        ),
+        stubs=layout.stubs,
+        root=layout.root,
+    )
+
+
+def _names(package: str, files: list[FileFacts]) -> _Names:
+    names = _Names(
+        package,
+        worker_ids=frozenset(worker.entry.id for facts in files for worker in facts.workers),
+        workflow_names=frozenset(workflow.entry.name for facts in files for workflow in facts.workflows),
+    )
+    for facts in files:
+        for worker in facts.workers:
+            if worker.reference is not None:
+                names.workers.setdefault(worker.reference, worker.entry.id)
+            names.workers.setdefault(".".join((package, "workers", *identifiers(worker.entry.id))), worker.entry.id)
+        for workflow in facts.workflows:
+            name = workflow.entry.name
+            names.workflows.setdefault(f"{package}.{facts.module}.{workflow.entry.function}", name)
+            names.workflows.setdefault(".".join((package, "workflows", *identifiers(name))), name)
+    return names
+
+
+def _targets(facts: FileFacts) -> Iterable[TargetFact]:
+    return (target for workflow in facts.workflows for target in workflow.targets)
+
+
+def _target(path: str, fact: TargetFact, names: _Names) -> LinkedTarget | None:
+    """What a target leads to; None for the reference of something that is neither worker nor workflow."""
+    is_worker = fact.kind == "worker"
+    known = names.worker_ids if is_worker else names.workflow_names
+    if fact.id is not None:
+        return LinkedTarget(path, fact.span, fact.kind, fact.id, fact.id in known)
+    reference = fact.reference or ""
+    found = (names.workers if is_worker else names.workflows).get(reference)
+    if found is not None:
+        return LinkedTarget(path, fact.span, fact.kind, found, True)
+    below = names.below(reference, "workers" if is_worker else "workflows")
+    return None if below is None else LinkedTarget(path, fact.span, fact.kind, below, False)
+
+
+def _link_file(facts: FileFacts, names: _Names) -> FileFacts:
+    if all(workflow.linked for workflow in facts.workflows):
+        return facts
+    problems = list(facts.problems)
+    workflows = tuple(w if w.linked else _link_workflow(w, names, problems) for w in facts.workflows)
+    return replace(facts, workflows=workflows, problems=tuple(problems))
+
+
+def _link_workflow(fact: WorkflowFact, names: _Names, problems: list[Problem]) -> WorkflowFact:
+    body = _relinked(fact.entry.body, lambda step: _link_step(step, names))
+    for target in fact.targets:
+        if target.kind == "workflow" and target.reference is not None and _target("", target, names) is None:
+            problems.append(
+                Problem(
+                    "WF402",
+                    target.span,
+                    f"{target.reference.rpartition('.')[2]!r} is not known to be a workflow.",
+                    "Name a workflow by its id or its reference.",
+                )
+            )
+    entry = fact.entry.model_copy(update={"body": body, "steps_hash": steps_hash(body)})
+    return replace(fact, entry=entry, linked=True)
+
+
+def _link_step(step: Step, names: _Names) -> Step:
+    packed = unpack(step.target)
+    if packed is None:
+        return step
+    reference, text = packed
+    if step.form in ("call", "start"):
+        name = names.workflows.get(reference) or names.below(reference, "workflows")
+        return step.model_copy(update={"target": name or DYNAMIC})
+    worker = names.workers.get(reference) or names.below(reference, "workers")
+    if worker is None:
+        return step.model_copy(update={"target": text})
+    form = "rpc" if step.form == "inline" else step.form
+    return step.model_copy(update={"form": form, "target": worker})
+
+
+def _relinked(nodes: tuple[Node, ...], change: Callable[[Step], Step]) -> tuple[Node, ...]:
+    """The same nodes with every step changed."""
+
+    def inner(body: tuple[Node, ...]) -> tuple[Node, ...]:
+        return tuple(map(one, body))
+
+    def one(node: Node) -> Node:
+        match node:
+            case Step():
+                return change(node)
+            case Branch():
+                arms = tuple(arm.model_copy(update={"body": inner(arm.body)}) for arm in node.arms)
+                return node.model_copy(update={"arms": arms})
+            case Parallel():
+                branches = tuple(branch.model_copy(update={"body": inner(branch.body)}) for branch in node.branches)
+                return node.model_copy(update={"branches": branches})
+            case Loop():
+                return node.model_copy(update={"body": inner(node.body), "orelse": inner(node.orelse)})
+            case Try():
+                handlers = tuple(arm.model_copy(update={"body": inner(arm.body)}) for arm in node.handlers)
+                parts = {key: inner(getattr(node, key)) for key in ("body", "orelse", "final")}
+                return node.model_copy(update={**parts, "handlers": handlers})
+            case Sequence() | With() | Return() | Raise():
+                return node.model_copy(update={"body": inner(node.body)})
+            case _:
+                return node
+
+    return inner(nodes)
+
+
+def _source_file(facts: FileFacts) -> SourceFile:
+    """What the manifest says of a file: definitions whose name cannot be used are left out (and reported)."""
+    workflows = (w.entry for w in facts.workflows if is_name(w.entry.name) and is_name(w.entry.version))
+    return SourceFile(
+        file=facts.path,
+        module=facts.module,
+        source_hash=facts.source_hash,
+        workflows=tuple(workflows),
+        workers=tuple(worker.entry for worker in facts.workers if is_name(worker.entry.id)),
+        declarations=facts.declarations,
+    )

@@ -1,0 +1,229 @@
+"""One source file: parsed, and everything that is known from it alone."""
+
+from __future__ import annotations
+
+import ast
+import re
+import warnings
+from collections.abc import Iterator
+
+from wfgen.manifest import Span
+from wfgen_inspector.comments import suppressions
+from wfgen_inspector.declarations import Declarations
+from wfgen_inspector.definitions import Definitions
+from wfgen_inspector.diagnostics import Edit
+from wfgen_inspector.discovery import SourcePath
+from wfgen_inspector.facts import FileFacts, ImportFact, Problem
+from wfgen_inspector.positions import Text
+from wfgen_inspector.scopes import Function, Names, Scope, absolute, bindings, function_names, is_generator
+from wfgen_inspector.sources import Source, UnreadableError
+
+_START = Span(line=1, column=1, end_line=1, end_column=1)
+"""For findings about a file as a whole."""
+_RELATIVE = re.compile(r"from(\s*)((?:\.\s*)+)")
+_TYPE_CALLS = frozenset({"NewType", "TypedDict", "NamedTuple", "namedtuple", "Enum"})
+
+
+class Reading:
+    """A parsed file while facts are gathered from it."""
+
+    def __init__(self, place: SourcePath, text: Text, tree: ast.Module, generated: str) -> None:
+        self.path = place.path
+        self.place = place
+        self.text = text
+        self.tree = tree
+        self.generated = generated
+        """Import name of the generated package."""
+        self.problems: list[Problem] = []
+        self.entered: set[ast.AST] = set()
+        self._walrus = ":=" in text.text
+        self._yields = "yield" in text.text
+        self._names: dict[ast.AST, Names] = {}
+        names = bindings(tree.body, package=place.package, walrus=self._walrus)
+        self.scope = Scope(names, None, prefix=f"{generated}.{place.module}" if generated else place.module)
+        self.declarations = Declarations(self.scope)
+
+    def names_of(self, node: Function | ast.Lambda) -> Names:
+        """What a function binds."""
+        found = self._names.get(node)
+        if found is None:
+            found = function_names(node, package=self.place.package, walrus=self._walrus)
+            self._names[node] = found
+        return found
+
+    def is_generator(self, node: Function | ast.Lambda) -> bool:
+        """Whether a function yields."""
+        return self._yields and is_generator(node)
+
+    def problem(
+        self, code: str, span: Span, message: str, hint: str | None = None, edits: tuple[Edit, ...] = ()
+    ) -> None:
+        self.problems.append(Problem(code, span, message, hint, edits))
+
+
+def read_facts(place: SourcePath, source: Source, generated: str) -> FileFacts:
+    """Everything that is known from one file alone. Never raises: what goes wrong is a problem.
+
+    Args:
+        place: where the file lies.
+        source: its bytes.
+        generated: import name of the generated package.
+    """
+    try:
+        text = source.text()
+        tree = parse(text)
+    except UnreadableError as error:
+        return unreadable(place, source.hash, error)
+    except _BadSyntaxError as error:
+        return _unread(place, source.hash, Problem("WF001", error.span, str(error), error.hint))
+    try:
+        return _facts(Reading(place, Text(text), tree, generated), source.hash)
+    except RecursionError:
+        problem = Problem("WF901", _START, "the file is nested too deeply for the inspector.", "Flatten it.")
+    except Exception as error:
+        where = error.__traceback__
+        while where is not None and where.tb_next is not None:
+            where = where.tb_next
+        inside = "" if where is None else f" ({where.tb_frame.f_globals.get('__name__')}:{where.tb_lineno})"
+        problem = Problem(
+            "WF901",
+            _START,
+            f"the inspector failed on {place.path}: {type(error).__name__}: {error}{inside}.",
+            "This is a mistake in wfgen: please report it with the file.",
+        )
+    return _unread(place, source.hash, problem)
+
+
+def unreadable(place: SourcePath, source_hash: str, error: UnreadableError) -> FileFacts:
+    """Facts of a file that has no text."""
+    span = Span(line=error.line, column=error.column, end_line=error.line, end_column=error.column + 1)
+    return _unread(place, source_hash, Problem("WF002", span, str(error), error.hint))
+
+
+def _unread(place: SourcePath, source_hash: str, problem: Problem) -> FileFacts:
+    return FileFacts(place.path, source_hash, place.kind, place.module, readable=False, problems=(problem,))
+
+
+class _BadSyntaxError(Exception):
+    def __init__(self, message: str, span: Span, hint: str) -> None:
+        super().__init__(message)
+        self.span = span
+        self.hint = hint
+
+
+def parse(text: str) -> ast.Module:
+    """Parse a file's text.
+
+    Raises:
+        _BadSyntaxError: Python does not accept it.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about the user's code, such as invalid escapes: not ours to print
+            return ast.parse(text)
+    except SyntaxError as error:
+        line, column = max(error.lineno or 1, 1), max(error.offset or 1, 1)
+        end_line, end_column = error.end_lineno or line, error.end_offset or 0
+        if end_line < line or (end_line == line and end_column <= column):
+            end_line, end_column = line, column + 1
+        span = Span(line=line, column=column, end_line=end_line, end_column=max(end_column, 1))
+        hint = "Mend it there, or on the line before: Python noticed it only here."
+        end = "" if error.msg.endswith((".", "?")) else "."
+        raise _BadSyntaxError(f"syntax error: {error.msg}{end}", span, hint) from None
+    except ValueError as error:  # null bytes, lone surrogates
+        raise _BadSyntaxError(f"syntax error: {error}.", _START, "Take such characters out.") from None
+    except (RecursionError, MemoryError):
+        hint = "Python itself refuses such a file: split the expression."
+        raise _BadSyntaxError("syntax error: nested too deeply.", _START, hint) from None
+
+
+def _facts(reading: Reading, source_hash: str) -> FileFacts:
+    place = reading.place
+    definitions = Definitions(reading)
+    definitions.find()
+    local = {name for workflow in definitions.workflows for name in workflow.local_types}
+    local |= {name for worker in definitions.workers for name in worker.local_types}
+    return FileFacts(
+        path=place.path,
+        source_hash=source_hash,
+        kind=place.kind,
+        module=place.module,
+        imports=tuple(sorted(_imports(reading), key=lambda fact: (fact.span.line, fact.span.column))),
+        workflows=tuple(definitions.workflows),
+        workers=tuple(definitions.workers),
+        declarations=reading.declarations.get(sorted(local)),
+        declared_types=tuple(_declared(reading)),
+        problems=tuple(reading.problems),
+        suppressions=suppressions(reading.text.text, reading.tree),
+    )
+
+
+def _imports(reading: Reading) -> Iterator[ImportFact]:
+    """All import statements; relative ones are reported."""
+    left: list[tuple[Names, bool]] = [(reading.scope.names, True)]
+    while left:
+        names, top_level = left.pop()
+        for statement, checking in names.statements:
+            yield _import(reading, statement, checking, top_level)
+        for block in names.blocks:
+            if isinstance(block, ast.ClassDef):
+                left.append((bindings(block.body, package=reading.place.package), top_level))
+            else:
+                left.append((reading.names_of(block), False))
+
+
+def _import(reading: Reading, node: ast.Import | ast.ImportFrom, checking: bool, top_level: bool) -> ImportFact:
+    span = reading.text.span(node)
+    names = tuple((alias.name, alias.asname) for alias in node.names)
+    if isinstance(node, ast.Import):
+        return ImportFact(None, names, 0, span, checking, top_level)
+    module = absolute(node.module, node.level, reading.place.package)
+    if node.level:
+        shown = f"{'.' * node.level}{node.module or ''}"
+        reading.problem(
+            "WF003",
+            span,
+            f"`from {shown} import` is relative, but a file called {reading.path.rpartition('/')[2]} is no module of "
+            "its package.",
+            f"Import from {module!r}." if module else "Import by the full name.",
+            _absolute_edits(reading, node, module),
+        )
+    known = module if module is not None else f"{'.' * node.level}{node.module or ''}"
+    return ImportFact(known, names, node.level, span, checking, top_level)
+
+
+def _absolute_edits(reading: Reading, node: ast.ImportFrom, module: str | None) -> tuple[Edit, ...]:
+    """Write the module's full name in place of the dots."""
+    if module is None:
+        return ()
+    line = reading.text.lines[node.lineno - 1]
+    start = reading.text.column(node.lineno, node.col_offset) - 1
+    found = _RELATIVE.match(line, start)
+    if found is None:
+        return ()
+    if not module:  # `from . import a` at the import root
+        if node.end_lineno != node.lineno:
+            return ()
+        names = ", ".join(alias.name + (f" as {alias.asname}" if alias.asname else "") for alias in node.names)
+        end = reading.text.span(node).end_column
+        return (Edit(reading.path, node.lineno, start + 1, node.lineno, end, f"import {names}"),)
+    text = module
+    if node.module:
+        text = module.removesuffix(node.module)
+    elif found[2].endswith((" ", "\t")):
+        text += " "
+    gap = "" if found[1] else " "
+    return (Edit(reading.path, node.lineno, found.start(2) + 1, node.lineno, found.end(2) + 1, gap + text),)
+
+
+def _declared(reading: Reading) -> Iterator[tuple[str, Span]]:
+    """Classes and type aliases at module level."""
+    names = reading.scope.names
+    nodes: dict[str, ast.expr | ast.stmt] = {**names.classes, **names.aliases}
+    for name, value in names.values.items():
+        if isinstance(value, ast.Call):
+            called = reading.scope.qualified(value.func)
+            if called is not None and called.rpartition(".")[2] in _TYPE_CALLS:
+                nodes[name] = value
+    for name, node in sorted(nodes.items(), key=lambda item: (item[1].lineno, item[0])):
+        yield name, reading.text.span(node)

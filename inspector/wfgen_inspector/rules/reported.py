@@ -1,0 +1,30 @@
+"""Checks whose finding is made while a file is read: the rule only words the fix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from wfgen_inspector.diagnostics import Applicability, Fix
+from wfgen_inspector.facts import Project
+from wfgen_inspector.rules.rule import Finding
+
+
+def reported(
+    code: str, *, fix: str = "", applicability: Applicability = "safe"
+) -> Callable[[Project], Iterable[Finding]]:
+    """A check that passes on the problems of one code.
+
+    Args:
+        code: the problems' code.
+        fix: what the edits of such a problem do, in the imperative; needed if it comes with edits.
+        applicability: whether those edits are safe.
+    """
+
+    def check(project: Project) -> Iterator[Finding]:
+        for facts in project.files:
+            for problem in facts.problems:
+                if problem.code == code:
+                    mended = Fix(fix, applicability, problem.edits) if problem.edits else None
+                    yield Finding(facts.path, problem.span, problem.message, problem.hint, problem.related, mended)
+
+    return check
