@@ -13,7 +13,18 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from watchdog.events import FileSystemEvent, FileSystemEventHandler
+from watchdog.events import (
+    DirCreatedEvent,
+    DirDeletedEvent,
+    DirMovedEvent,
+    FileClosedEvent,
+    FileCreatedEvent,
+    FileDeletedEvent,
+    FileModifiedEvent,
+    FileMovedEvent,
+    FileSystemEvent,
+    FileSystemEventHandler,
+)
 from watchdog.observers import Observer
 from watchdog.observers.polling import PollingObserver
 
@@ -32,8 +43,17 @@ LONGEST = 0.2
 _SOURCES = (".workflow.py", ".worker.py", ".workflow.pyi", ".worker.pyi")
 _OTHERS = (".jinja", f"{os.sep}pyproject.toml")
 _SKIPPED = frozenset({"__pycache__", "node_modules"})
-_FILE_CHANGES = frozenset({"created", "modified", "closed", "moved", "deleted"})
-_FOLDER_CHANGES = frozenset({"created", "moved", "deleted"})
+_EVENTS: list[type[FileSystemEvent]] = [
+    DirCreatedEvent,
+    DirDeletedEvent,
+    DirMovedEvent,
+    FileClosedEvent,
+    FileCreatedEvent,
+    FileDeletedEvent,
+    FileModifiedEvent,
+    FileMovedEvent,
+]
+"""What is asked for. Opening and reading are no changes, and our own reading would drown us in such events."""
 _GONE = frozenset({"moved", "deleted"})
 
 
@@ -62,7 +82,7 @@ class Hints(FileSystemEventHandler):
         for number in (signal.SIGINT, signal.SIGTERM):
             self._handlers[number] = signal.signal(number, lambda *_: self._hints.put("stop"))
         for root in self._roots:
-            self._watches[root] = self._observer.schedule(self, root, recursive=False)
+            self._watches[root] = self._observer.schedule(self, root, recursive=False, event_filter=_EVENTS)
             with os.scandir(root) as entries:
                 for path in sorted(entry.path for entry in entries if entry.is_dir(follow_symlinks=False)):
                     self._watch(path)
@@ -90,8 +110,6 @@ class Hints(FileSystemEventHandler):
 
     def on_any_event(self, event: FileSystemEvent) -> None:
         """Called by the observer, on its own thread."""
-        if event.event_type not in (_FOLDER_CHANGES if event.is_directory else _FILE_CHANGES):
-            return
         source, target = os.fsdecode(event.src_path), os.fsdecode(event.dest_path)
         if event.is_directory:
             if event.event_type in _GONE:
@@ -118,7 +136,7 @@ class Hints(FileSystemEventHandler):
         if os.path.dirname(folder) not in self._roots or folder in self._watches or not os.path.isdir(folder):
             return
         if not (name.startswith(".") or name in _SKIPPED or os.path.exists(os.path.join(folder, "pyvenv.cfg"))):
-            self._watches[folder] = self._observer.schedule(self, folder, recursive=True)
+            self._watches[folder] = self._observer.schedule(self, folder, recursive=True, event_filter=_EVENTS)
 
     def _unwatch(self, folder: str) -> None:
         watch = self._watches.pop(folder, None) if folder not in self._roots else None

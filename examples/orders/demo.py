@@ -17,6 +17,7 @@ import time
 import uuid
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -39,8 +40,9 @@ def wfgen(*arguments: str) -> str:
     return done.stdout
 
 
-def history(run_id: str) -> list[dict]:
-    return json.loads(wfgen("runs", "history", run_id, "--json"))
+def history(run_id: str) -> list[dict[str, Any]]:
+    events: list[dict[str, Any]] = json.loads(wfgen("runs", "history", run_id, "--json"))
+    return events
 
 
 def calls(run_id: str) -> Counter[str]:

@@ -34,7 +34,9 @@ class Expressions(Calls):
             self.escape(node, out, f"the handle's method {mark.method!r} is used as a value")
         elif mark.kind == "pending":
             self.set_mark(node.id, None)
-            out.extend(mark.nodes)
+            if any(mark is pending for pending in self.waiting):
+                self.waiting = [pending for pending in self.waiting if pending is not mark]
+                out.extend(mark.nodes)
         elif mark.function is not None and mark.scope is not None:
             self.detached(mark.function, mark.scope, out, f"{node.id} is passed on and called elsewhere")
 

@@ -21,17 +21,15 @@ class Statements(Expressions):
     """Walks statements."""
 
     def block(self, body: list[ast.stmt], out: list[Node]) -> None:
-        waiting: list[tuple[Scope, str]] = []
+        outer, self.waiting = self.waiting, []
         for index, statement in enumerate(body):
             handler = _HANDLERS.get(type(statement))
             if handler is not None:
                 self.rest = body[index + 1 :] if handler is Statements.assign else []
                 handler(self, statement, out)
-            waiting += [key for key, mark in self.flow.marks.items() if mark.kind == "pending" and key not in waiting]
-        for key in waiting:  # nobody took them after all
-            mark = self.flow.marks.get(key)
-            if mark is not None and mark.kind == "pending":
-                out.extend(self.flow.marks.pop(key).nodes)
+        for pending in self.waiting:  # nobody took them after all
+            out.extend(pending.nodes)
+        self.waiting = outer
 
     # Assignments
 
@@ -95,14 +93,19 @@ class Statements(Expressions):
         self.assigned = before
         self.set_mark(target.id, None)
         if nodes and self.unawaited > count and self.is_taken(target.id):
-            self.set_mark(target.id, Mark("pending", nodes=tuple(nodes)))
+            pending = Mark("pending", nodes=tuple(nodes))
+            self.waiting.append(pending)
+            self.set_mark(target.id, pending)
         else:
             out.extend(nodes)
 
     def is_taken(self, name: str) -> bool:
         """Whether the next statement of the block that reads a name is a simple one or a `with`."""
         for statement in self.rest:
-            if any(isinstance(part, ast.Name) and part.id == name for part in ast.walk(statement)):
+            if any(
+                isinstance(part, ast.Name) and part.id == name and isinstance(part.ctx, ast.Load)
+                for part in ast.walk(statement)
+            ):
                 return isinstance(statement, _SIMPLE) and self.owner(name) is self.scope
         return False
 

@@ -95,6 +95,8 @@ class Walker(ABC):
         """The f-string around, whose position serves for everything inside it."""
         self.rest: list[ast.stmt] = []
         """Statements that follow in the same block."""
+        self.waiting: list[Mark] = []
+        """Operations called in this block whose awaiting is still to come."""
         self.assigned: str | None = None
         """The name to which the value that is being walked goes."""
         self.unawaited = 0
