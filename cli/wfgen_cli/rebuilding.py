@@ -123,7 +123,7 @@ class Rebuilder:
             return 0, 0
         planned.apply()
         self._manifest = manifest
-        actions = [change.action for change in planned.changes if change not in planned.kept]
+        actions = [c.action for c in planned.changes if not (c.action == "delete" and c.edited)]
         return actions.count("create") + actions.count("update"), actions.count("delete")
 
     def _previous(self, output: Path) -> Manifest:

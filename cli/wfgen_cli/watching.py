@@ -116,19 +116,19 @@ class Hints(FileSystemEventHandler):
                 self._unwatch(source)
             self._watch(target or source)
         for path in filter(None, (source, target)):
+            if not self._is_visible(path):
+                continue
             if self.output and (path == self.output or path.startswith(self.output + os.sep)):
                 if event.event_type in _GONE and path == source and not os.path.exists(path):
                     self._hints.put("everything")
-            elif self._is_visible(path):
-                if event.is_directory or path.endswith(_SOURCES):
-                    self._hints.put("sources")
-                elif path.endswith(_OTHERS):
-                    self._hints.put("everything")
+            elif event.is_directory or path.endswith(_SOURCES):
+                self._hints.put("sources")
+            elif path.endswith(_OTHERS):
+                self._hints.put("everything")
 
     def _is_visible(self, path: str) -> bool:
         root = next(root for root in self._roots if path.startswith(root))
-        folders = path.removeprefix(root).split(os.sep)[:-1]
-        return not any(folder.startswith(".") or folder in _SKIPPED for folder in folders)
+        return not any(part.startswith(".") or part in _SKIPPED for part in path.removeprefix(root).split(os.sep))
 
     def _watch(self, folder: str) -> None:
         """Watch a folder of a root with all below it; a virtual environment would take thousands of watches."""

@@ -11,15 +11,11 @@ WfgenError
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from wfgen.errors import WfgenError
 
 
 class CodegenError(WfgenError):
     """The base of codegen's errors."""
-
-    code: ClassVar[str] = "WF604"
 
 
 class OutputEditedError(CodegenError):

@@ -69,8 +69,16 @@ def handle(manifest: Manifest) -> views.Handle:
 
 
 def workers(manifest: Manifest) -> views.References:
-    """References to all workers."""
-    by_id = {worker.id: worker for worker in manifest.workers}
+    """References to all workers.
+
+    Raises:
+        RenderError: two workers have one id, or ids that cannot both be attributes.
+    """
+    by_id: dict[str, WorkerEntry] = {}
+    for worker in manifest.workers:
+        other = by_id.setdefault(worker.id, worker)
+        if other is not worker:
+            raise RenderError(f"worker {worker.id!r} is defined in {other.file} and in {worker.file}.")
     tree = worker_tree(by_id)
     names = TypeNames(_OWN | tree.parts(), "workers.py")
 

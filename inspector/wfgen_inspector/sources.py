@@ -47,6 +47,10 @@ class Source:
         """
         data = self.data.removeprefix(_BOM)
         encoding = _declared(data)
+        if data is not self.data and not _is_utf8(encoding):
+            raise UnreadableError(
+                f"the file starts as UTF-8 (byte order mark) and declares {encoding!r}.", hint="Drop the declaration."
+            )
         try:
             text = data.decode(encoding)
         except UnicodeDecodeError as error:
@@ -88,6 +92,12 @@ def _declared(data: bytes) -> str:
         if found:
             return found[1].decode("ascii", "replace")
     return "utf-8"
+
+
+def _is_utf8(encoding: str) -> bool:
+    """As Python compares: `utf8` is refused after a byte order mark."""
+    name = encoding.lower().replace("_", "-")
+    return name == "utf-8" or name.startswith("utf-8-")
 
 
 def _place(data: bytes, offset: int) -> tuple[int, int]:

@@ -10,13 +10,20 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import Executor
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from wfgen.codec import Codec
 from wfgen.definitions import MISSING, WorkflowDefinition
 from wfgen.durations import seconds
 from wfgen.environment import Environment
-from wfgen.errors import InvalidInputError, LeaseLostError, StoreError, WfgenError
+from wfgen.errors import (
+    InvalidInputError,
+    LeaseLostError,
+    StoreBusyError,
+    StoreError,
+    StoreFullError,
+    WfgenError,
+)
 from wfgen.events import Event
 from wfgen.execution import Execution
 from wfgen.heartbeat import Heartbeat
@@ -31,6 +38,8 @@ from wfgen.store.protocol import FINISHED, Append, Claimed, NewRun, RunRecord, S
 from wfgen.timers import Timers
 
 log = logging.getLogger("wfgen.engine")
+
+T = TypeVar("T")
 
 FIRST_RETRY, LAST_RETRY = 0.1, 10.0
 """Seconds between attempts to write to a store that cannot be written just now."""
@@ -63,7 +72,7 @@ class Engine:
         self._files: dict[str, str] = {}
         self._refused: set[tuple[str, str]] = set()
         """Workflows whose source does not load."""
-        self._background: set[asyncio.Task[None]] = set()
+        self._background: set[asyncio.Task[Any]] = set()
 
     # Starting and asking.
 
@@ -240,7 +249,7 @@ class Engine:
             return
 
         def settle(verdict: Verdict) -> None:
-            if verdict is None or isinstance(verdict, LeaseLostError) or not isinstance(verdict, StoreError):
+            if not isinstance(verdict, StoreBusyError | StoreFullError):
                 done(verdict)
                 return
             log.error("run %s cannot be recorded, next attempt in %g s: %s", append.run_id, delay, verdict)
@@ -266,6 +275,9 @@ class Engine:
                 finished_at=last.events[-1].time,
             )
             self._tell(run.run_id, record)
+        else:
+            # Given back after a while, if it is still ours: its record could not be written, or it was lost anyway.
+            self._loop.call_later(LAST_RETRY, lambda: self._release(run))
         if last is None or len(self._executions) == self.settings.concurrency - 1:
             self._wake.set()
         self._tell("")
@@ -285,6 +297,10 @@ class Engine:
             salt=f"{self._environment.random.getrandbits(128):032x}",
             idempotency_key=key,
         )
+        # Shielded: a caller that is cancelled must not leave a run that is ours and that nobody works.
+        return await asyncio.shield(self._spawn(self._create_and_take(new)))
+
+    async def _create_and_take(self, new: NewRun) -> Run[Any]:
         takes = self._heartbeat is not None and self._heartbeat.valid and self._free > 0
         record, created = await self.store.create(new, self.process_id if takes else None)
         if created and record.owner is not None and record.owner == self.process_id:
@@ -361,12 +377,18 @@ class Engine:
         self._loop.call_soon(execution.begin)
 
     def _release(self, run: RunRecord) -> None:
-        self._spawn(self.store.release(run.run_id, run.epoch))
+        async def release() -> None:
+            with contextlib.suppress(StoreError):  # nobody else takes it before this process ends
+                await self.store.release(run.run_id, run.epoch)
+            self._wake.set()
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        self._spawn(release())
+
+    def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = self._loop.create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+        return task
 
     def _drop_all(self) -> None:
         for execution in list(self._executions.values()):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 import sys
 from asyncio import events as asyncio_events
-from collections.abc import Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from uuid import UUID
 
 from wfgen.definitions import MISSING
@@ -174,7 +174,7 @@ class Workflow(WorkflowBase):
             operation.prepare_worker(definition)
         else:
             operation = self._reserve(step, "inline", data=data, retry=retry, timeout=limit)
-            operation.prepare_function(target)
+            operation.prepare_function(cast("Callable[..., Any]", target))
         return wait_for_operation(operation)
 
 

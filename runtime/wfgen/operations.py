@@ -6,6 +6,7 @@ import asyncio
 import functools
 import inspect
 from collections.abc import Callable
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from wfgen.codec import ANY, hints
@@ -126,8 +127,11 @@ class Operation:
         if self.data is not MISSING:
             annotation = next((value for name, value in found.items() if name != "return"), ANY)
             what = f"the input of step {self.name!r} ({self.place})"
-            encoded, _, recorded = self.execution.codec.record(self.data, annotation, what)
-            self.data = (encoded, type(self.data) if recorded else annotation)
+            if annotation is ANY:
+                encoded, _, recorded = self.execution.codec.record(self.data, ANY, what)
+                self.data = (encoded, type(self.data) if recorded else ANY)
+            else:
+                self.data = (self.execution.codec.validate(self.data, annotation, what), annotation)
         if self.retry is ONCE:
             self.retry = self.execution.definition.retry or ONCE
 
@@ -161,6 +165,8 @@ class Operation:
     def is_async(self) -> bool:
         """Whether the function runs on the engine's loop rather than in a thread."""
         function: Any = self.function
+        if isinstance(function, FunctionType):
+            return bool(function.__code__.co_flags & inspect.CO_COROUTINE)
         while isinstance(function, functools.partial):
             function = function.func
         call = getattr(type(function), "__call__", None)  # noqa: B004

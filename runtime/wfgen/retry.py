@@ -37,7 +37,8 @@ class Retry:
             raise DefinitionError(f"Retry(attempts={self.attempts}): there is at least one attempt.")
         if self.factor < 1 or not 0 <= self.jitter <= 1:
             raise DefinitionError(f"{self!r}: factor is at least 1, jitter between 0 and 1.")
-        seconds(self.delay), seconds(self.maximum)
+        for duration in (self.delay, self.maximum):
+            seconds(duration)
 
     def retries(self, error: BaseException, attempt: int) -> bool:
         """Whether a step goes on after its `attempt`-th failure. What cannot be encoded never gets better."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
 import inspect
 import logging
 import traceback
@@ -82,12 +83,14 @@ class StepRunner:
             timed_out = limit is not None and limit.expired()
             self._failed(operation, attempt, started_at, error, timed_out)
         else:
-            self._loop.call_soon(execution.step_completed, operation, attempt, started_at, encoded, value, recorded)
+            # These only record; the run's own loop is driven from a plain callback once the record is durable.
+            execution.step_completed(operation, attempt, started_at, encoded, value, recorded)
 
     async def _call(self, operation: Operation, attempt: int) -> Any:
         if operation.is_async:
             return await operation.call(attempt)
-        result = await self._loop.run_in_executor(self._executor, contextvars.Context().run, operation.call, attempt)
+        call = functools.partial(contextvars.Context().run, operation.call, attempt)
+        result = await self._loop.run_in_executor(self._executor, call)
         # `lambda: workers.users.create(signup)` gives a coroutine.
         return await result if inspect.isawaitable(result) else result
 
@@ -114,9 +117,9 @@ class StepRunner:
         )  # fmt: skip
         if again:
             delay = operation.retry.delay_after(attempt, self._random)
-            self._loop.call_soon(execution.step_retrying, operation, attempt, delay, details)
+            execution.step_retrying(operation, attempt, delay, details)
         else:
-            self._loop.call_soon(execution.step_failed, operation, attempt, started_at, details)
+            execution.step_failed(operation, attempt, started_at, details)
 
 
 def _text(error: BaseException) -> str:

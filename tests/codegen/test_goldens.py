@@ -16,7 +16,7 @@ import pytest
 
 from wfgen.settings import Settings
 from wfgen_codegen import load_manifest, plan, render
-from wfgen_inspector.inspection import inspect
+from wfgen_inspector import inspect
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 UPDATE = os.environ.pop("WFGEN_UPDATE_GOLDENS", "") == "1"

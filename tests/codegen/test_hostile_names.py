@@ -160,6 +160,14 @@ def test_colliding_names_are_refused(make: Any, first: str, second: str) -> None
         assert repr(second) in str(caught.value)
 
 
+def test_two_definitions_of_one_id_are_refused(make: Any) -> None:
+    """Neither of two equal workers, or equal versions of a workflow, silently wins."""
+    with pytest.raises(RenderError, match=r"'x' is defined in a\.py and in b\.py"):
+        render(make.project(make.worker("x", file="a.py"), make.worker("x", file="b.py")), make.settings)
+    with pytest.raises(RenderError, match="x@1"):
+        render(make.project(make.workflow("x"), make.workflow("x")), make.settings)
+
+
 def test_paths_that_differ_in_case_are_refused(make: Any) -> None:
     """On most laptops `A` and `a` would be one file."""
     with pytest.raises(RenderError, match="case"):

@@ -7,7 +7,7 @@ import inspect
 import re
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from wfgen_codegen.quoting import Code, comment, doc, finalize, markdown, mermaid_label, py
@@ -16,6 +16,7 @@ TEXT = st.text(st.characters(exclude_categories=()) | st.sampled_from("\"'\\\n\r
 NASTY = 'x"); import os; os.abort() #'
 
 
+@settings(deadline=None)
 @given(TEXT)
 @example(NASTY)
 @example("'\"")
@@ -39,6 +40,7 @@ def test_py_refuses_other_values() -> None:
         py([1])  # type: ignore[arg-type]
 
 
+@settings(deadline=None)
 @given(TEXT, st.sampled_from([0, 4, 8]))
 @example('"""', 4)
 @example('ends with "', 4)
@@ -66,6 +68,7 @@ def test_doc_is_readable() -> None:
     assert doc(text, 4) == '"""Create.\n\n    It has lines.\n    """'
 
 
+@settings(deadline=None)
 @given(TEXT)
 @example("a\n-->\nimport os")
 def test_comment_is_one_line(text: str) -> None:
@@ -74,6 +77,7 @@ def test_comment_is_one_line(text: str) -> None:
     assert "-->" not in comment(text)
 
 
+@settings(deadline=None)
 @given(TEXT)
 @example('"] --> x; click x "javascript:alert(1)"')
 @example("%%{init: {'theme': 'dark'}}%%")
@@ -92,6 +96,7 @@ def test_mermaid_label_is_cut() -> None:
     assert mermaid_label("x" * 100) == '"' + "x" * 59 + '…"'
 
 
+@settings(deadline=None)
 @given(TEXT)
 def test_markdown_cannot_embed(text: str) -> None:
     """No tag, link, image or code span starts in user text."""

@@ -14,7 +14,7 @@ import pytest
 
 from wfgen.settings import Settings
 from wfgen_codegen import mypy_call
-from wfgen_inspector.inspection import inspect
+from wfgen_inspector import inspect
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 CASES = Path(__file__).parent / "typing_cases"
@@ -90,7 +90,19 @@ def test_pyright(workbench: Workbench) -> None:
     assert report["summary"]["filesAnalyzed"] > 100
 
 
-def test_the_checkers_see_the_cases(workbench: Workbench) -> None:
+def test_the_call_for_mypy_names_files_and_root() -> None:
+    """mypy gets the sources by path, the generated package by folder, and the import root of a `src` layout."""
+    settings = Settings.load(FIXTURES / "src_layout" / "input")
+    call = mypy_call(inspect(settings, cache=False).manifest, settings)
+    assert call.arguments[2:] == (
+        "src/shop/checkout/cards.worker.py",
+        "src/shop/checkout/checkout.workflow.py",
+        "src/shop/wfgen_gen",
+    )
+    assert call.environment["MYPYPATH"].split(os.pathsep)[0] == str(settings.import_root)
+
+
+def test_the_checkers_see_the_cases() -> None:
     """The cases do hold refusals for both checkers, so that the silence above means something."""
     text = "".join(path.read_text() for path in CASES.glob("*.py"))
     assert text.count("# type: ignore[") == text.count("# pyright: ignore[") > 25

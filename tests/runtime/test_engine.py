@@ -365,3 +365,19 @@ def test_unknown_worker_names_the_nearest() -> None:
 def test_step_timeout_is_a_step_error() -> None:
     """Who catches StepError catches timeouts too."""
     assert issubclass(StepTimeoutError, StepError)
+
+
+def test_a_cancelled_start_strands_no_run(project: Any) -> None:
+    """Who is cancelled while starting a run leaves either no run or one that is worked."""
+
+    async def scenario(engine: Any) -> None:
+        for delay in range(5):
+            starting = asyncio.create_task(engine.start_run("parallel", 2))
+            for _ in range(delay):
+                await asyncio.sleep(0)
+            starting.cancel()
+            await asyncio.gather(starting, return_exceptions=True)
+        await asyncio.wait_for(engine.idle(), 10)
+        assert {run.status for run in await engine.store.list_runs()} <= {"completed"}
+
+    project.scenario(globals(), scenario)

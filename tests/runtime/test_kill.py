@@ -48,6 +48,8 @@ def _calls(folder: Path) -> Counter[str]:
     connection = sqlite3.connect(path)
     try:
         return Counter(key for (key,) in connection.execute("SELECT key FROM calls"))
+    except sqlite3.OperationalError:  # killed before the table was there
+        return Counter()
     finally:
         connection.close()
 

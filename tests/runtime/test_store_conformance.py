@@ -412,6 +412,40 @@ def test_claiming_needs_a_registered_process(run: Callable[[Scenario], None]) ->
     run(scenario)
 
 
+def test_create_may_claim_for_its_owner(run: Callable[[Scenario], None]) -> None:
+    """A run that is created for a process is held by it at once, under the first epoch, and by nobody else."""
+
+    async def scenario(desk: Desk) -> None:
+        store = await desk.open()
+        first, second = await desk.register(store), await desk.register(store)
+        created, _ = await store.create(new("r1", idempotency_key="k"), first)
+        assert (created.status, created.owner, created.epoch, created.claims) == ("running", first, 1, 1)
+        assert created == await store.get_run("r1")
+        assert await store.claim(second, [FLOW], 1) == []
+        assert await record(store, "r1", 1, step(2)) is None
+        again, is_new = await store.create(new("r2", idempotency_key="k"), second)
+        assert (again.owner, is_new) == (first, False)
+        await store.leave(first)
+        assert (await claim_one(store, second)).run.claims == 2
+
+    run(scenario)
+
+
+def test_create_for_a_process_that_is_over_leaves_the_run_to_others(run: Callable[[Scenario], None]) -> None:
+    """An owner that has left, or lost its lease to a claim, gets nothing: the run is pending."""
+
+    async def scenario(desk: Desk) -> None:
+        store = await desk.open()
+        first, second = await desk.register(store), await desk.register(store, lease=100)
+        desk.clock.now += 16
+        assert await store.claim(second, [FLOW], 1) == []
+        created, is_new = await store.create(new("r1"), first)
+        assert (created.status, created.owner, created.epoch, is_new) == ("pending", None, 0, True)
+        assert (await claim_one(store, second)).run.run_id == "r1"
+
+    run(scenario)
+
+
 def test_a_released_run_is_fenced_and_claimable(run: Callable[[Scenario], None]) -> None:
     """After a release nobody may append until somebody claims, and the old epoch never again."""
 

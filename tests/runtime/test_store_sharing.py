@@ -178,10 +178,10 @@ def test_another_process_is_heard_soon(tmp_path: Path, children: Children) -> No
         store.on_change(lambda: times.append(time.monotonic()))
         child = children.start(path, "create", "200")
         assert child.stdout is not None
-        while True:
+        line = ""
+        while not line.startswith("199 "):
             line = await asyncio.to_thread(child.stdout.readline)
-            if line.startswith("199 "):
-                break
+            assert line, "the other process has ended"
         written = time.monotonic()
         await asyncio.sleep(0.3)
         await store.close()
