@@ -31,10 +31,10 @@ def check(
 
     settings = load_settings(project)
     # An unknown format is refused before the work, not after it.
-    render((), output_format, settings.project)  # type: ignore[arg-type]
+    render((), output_format, settings.project)
     inspection = inspect(settings)
     found = inspection.diagnostics
-    text = render(found, output_format, settings.project, terminal.has_color(sys.stdout))  # type: ignore[arg-type]
+    text = render(found, output_format, settings.project, terminal.has_color(sys.stdout))
     if text:
         terminal.say(text.removesuffix("\n"))
     if not found and output_format == "full":

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from wfgen_cli.options import AsJson, Dash, EngineUrl, Input, InputFile, Project, example, new_app
 
 if TYPE_CHECKING:
+    from wfgen.engine import Engine
     from wfgen.store.protocol import HookRecord
+
+MOST = 1_000_000
+"""Open hooks among which a token is looked for."""
 
 app = new_app(
     help="List and resume hooks.",
@@ -79,11 +83,10 @@ def resume(
     """
     from wfgen.engine import open_engine
     from wfgen.errors import UnknownHookError
-    from wfgen.registry import Registry
     from wfgen_cli import terminal
     from wfgen_cli.failures import ArgumentError
     from wfgen_cli.payloads import read_input
-    from wfgen_cli.project import load_settings
+    from wfgen_cli.project import load_settings, registry_if_any
     from wfgen_cli.stores import missing_file
 
     if token == "-" and dash is None:
@@ -101,9 +104,13 @@ def resume(
             hint="Check --project and --engine; `wfgen doctor` shows which store is meant.",
         )
 
+    registry = registry_if_any(settings)
+
     async def send() -> str:
-        async with open_engine(Registry(""), settings, work=False) as opened:
-            return await opened.resume_json(payload, token=token, run_id=run, name=name)
+        async with open_engine(registry, settings, work=False) as opened:
+            kind = await _payload_type(opened, token, run, name)
+            encoded = opened.codec.validate_json(payload, kind, "the payload of the hook")
+            return await opened.resume(encoded, token=token, run_id=run, name=name)
 
     sent = asyncio.run(send())
     if as_json:
@@ -112,3 +119,38 @@ def resume(
         terminal.say("This hook was resumed before; nothing changes.")
     else:
         terminal.say("Sent.")
+
+
+async def _payload_type(engine: Engine, token: str | None, run_id: str | None, name: str | None) -> Any:
+    """What the generated client says of a hook, so that a payload that does not fit is refused before it is sent.
+
+    Any where nothing is known: no generated package here, a name that is known at run time only, or a run of another
+    version than the one that the client shows.
+
+    Raises:
+        UnknownRunError: there is no such run.
+    """
+    import importlib
+
+    from wfgen.errors import UnknownWorkflowError
+    from wfgen.ids import RunId
+    from wfgen.names import identifiers
+
+    if token is not None:
+        found = [hook for hook in await engine.store.hooks(limit=MOST) if hook.token == token]
+        if not found:  # it was resumed before, or never was: the store says which
+            return Any
+        run_id, name = found[0].run_id, found[0].name
+    assert run_id is not None
+    assert name is not None
+    run = await engine.store.get_run(run_id)
+    try:
+        if engine.registry.workflow(run.workflow).version != run.version:
+            return Any
+    except UnknownWorkflowError:
+        return Any
+    client = importlib.import_module(f"{engine.registry.package}.client").Client(engine)
+    for part in identifiers(run.workflow):
+        client = getattr(client, part)
+    hooks = client.run_class(engine, RunId(run_id)).hooks
+    return getattr(hooks, name).payload_type if isinstance(getattr(type(hooks), name, None), property) else Any

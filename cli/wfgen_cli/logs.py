@@ -20,10 +20,12 @@ class _Lines(logging.Formatter):
 
 
 def show_logs() -> None:
-    """Print records of the logger `wfgen`, from INFO on, to stderr."""
+    """Print to stderr what the engine has to say, and what the user's workflows log, from INFO on."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Lines())
     logger = logging.getLogger("wfgen")
     logger.handlers[:] = [handler]
     logger.setLevel(logging.INFO)
     logger.propagate = False
+    # A failed attempt is an event, which is told already.
+    logging.getLogger("wfgen.step").setLevel(logging.WARNING)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import platform
 import sys
@@ -95,7 +96,7 @@ def main() -> int:
         an internal error; 130: interrupted.
     """
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a terminal that knows no Unicode is no reason to fail
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that knows no Unicode is no reason to fail
             stream.reconfigure(errors="backslashreplace")
     try:
         code = _run()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+from wfgen.errors import InvalidInputError
 from wfgen_cli.failures import ArgumentError
 
 LIMIT = 64 * 1024 * 1024
@@ -36,6 +39,16 @@ def read_input(text: str | None, file: str | None, dash: str | None) -> str | by
             return _limited(stream.read(LIMIT + 1), file)
     except OSError as error:
         raise ArgumentError(f"--input-file {file} cannot be read: {error.strerror}.") from None
+
+
+@contextlib.contextmanager
+def advised() -> Iterator[None]:
+    """Say how an input is given, where one is missing or does not fit."""
+    try:
+        yield
+    except InvalidInputError as error:
+        error.hint = error.hint or "Give the input with --input JSON or --input-file FILE."
+        raise
 
 
 def _limited(data: bytes, place: str) -> bytes:

@@ -71,6 +71,21 @@ def load_registry(settings: Settings) -> Registry:
         raise unloadable(f"the generated package {package}", error) from error
 
 
+def registry_if_any(settings: Settings) -> Registry:
+    """The project's registry, or an empty one where nothing has been generated.
+
+    Raises:
+        DefinitionError: the generated package cannot be imported.
+    """
+    from wfgen.registry import Registry
+    from wfgen_codegen.errors import StoredManifestError
+
+    try:
+        return load_registry(settings)
+    except (ConfigurationError, StoredManifestError):
+        return Registry("")
+
+
 def load_definition(registry: Registry, name: str, version: str | None = None) -> None:
     """Execute the source of a workflow, so that what is wrong with it is told before a run begins.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from wfgen_cli.terminal import moment, printable, span
@@ -104,6 +105,19 @@ def detail_of(event: Event) -> str:
             return _error(data)
         case _:
             return ""
+
+
+def next_due(events: Sequence[Event]) -> float | None:
+    """When a waiting run goes on by itself: its next timer or attempt, in seconds since the epoch; None for never."""
+    due: dict[str | None, float] = {}
+    for event in events:
+        if event.type == "timer_set" and event.key is not None:
+            due[event.key] = event.data["due"]
+        elif event.type == "step_retrying":
+            due[event.key] = event.data["next_at"]
+        elif event.key is not None:
+            due.pop(event.key, None)
+    return min(due.values(), default=None)
 
 
 def _error(data: dict[str, Any]) -> str:

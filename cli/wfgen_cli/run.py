@@ -45,7 +45,7 @@ def run(
     """
     from wfgen_cli import terminal
     from wfgen_cli.logs import show_logs
-    from wfgen_cli.payloads import read_input
+    from wfgen_cli.payloads import advised, read_input
     from wfgen_cli.project import load_definition, load_registry, load_settings
     from wfgen_cli.records import run_data
     from wfgen_cli.stores import command
@@ -61,7 +61,8 @@ def run(
         from wfgen.engine import open_engine
 
         async with open_engine(registry, settings) as opened:
-            run = await opened.start_run_json(name, text, version=version, idempotency_key=idempotency_key)
+            with advised():
+                run = await opened.start_run_json(name, text, version=version, idempotency_key=idempotency_key)
             started.append(run.id)
             terminal.note(f"run {run.id}")
             async for event in events_of(opened, run.id):

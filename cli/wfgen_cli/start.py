@@ -33,7 +33,7 @@ def start(
     from wfgen.engine import open_engine
     from wfgen.store.protocol import RunRecord
     from wfgen_cli import terminal
-    from wfgen_cli.payloads import read_input
+    from wfgen_cli.payloads import advised, read_input
     from wfgen_cli.project import load_definition, load_registry, load_settings
     from wfgen_cli.records import run_data
 
@@ -44,7 +44,8 @@ def start(
 
     async def record() -> RunRecord:
         async with open_engine(registry, settings, work=False) as opened:
-            run = await opened.start_run_json(name, text, version=version, idempotency_key=idempotency_key)
+            with advised():
+                run = await opened.start_run_json(name, text, version=version, idempotency_key=idempotency_key)
             return await run.info()
 
     started = asyncio.run(record())

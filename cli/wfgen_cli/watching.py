@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 Hint = Literal["sources", "everything", "stop"]
 """What may have changed: sources; settings, templates or outputs; or nothing any more."""
 
-QUIET = 0.03
+QUIET = 0.02
 """Seconds without an event after which a burst of events is over: an editor's truncating, writing and renaming."""
 LONGEST = 0.2
 """Seconds after which a burst that does not end is looked at all the same."""
@@ -99,7 +99,7 @@ class Hints(FileSystemEventHandler):
 
     def wait(self) -> frozenset[Hint]:
         """Wait for a hint, and until the burst that it belongs to is over. Empty when it is time to end."""
-        found = {self._hints.get()}
+        found: set[Hint] = {self._hints.get()}
         latest = time.monotonic() + LONGEST
         while "stop" not in found and (left := latest - time.monotonic()) > 0:
             try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -15,14 +16,24 @@ if TYPE_CHECKING:
     from wfgen.engine import Engine
     from wfgen.events import Event
     from wfgen.ids import RunId
-    from wfgen.store.protocol import Append, Store, Verdict
+    from wfgen.store.protocol import Append, RunStatus, Store, Verdict
 
 app = new_app()
+
+LOOK, LOOKS = 0.1, 3
+"""Seconds between two looks at whether anything is left to do, and how many have to find nothing."""
+SOON = 60.0
+"""Seconds within which a timer or the next attempt of a step has to be due to count as something to do."""
+LIMIT = 10_000
+"""Unfinished runs that are looked at."""
+UNFINISHED: tuple[RunStatus, ...] = ("pending", "running", "waiting")
 
 
 @app.command(epilog=example("wfgen worker", "wfgen worker --until-idle --json"))
 def worker(
-    until_idle: Annotated[bool, typer.Option("--until-idle", help="End when nothing is left to do.")] = False,
+    until_idle: Annotated[
+        bool, typer.Option("--until-idle", help="End when no run can go on in the next minute.")
+    ] = False,
     project: Project = None,
     engine: EngineUrl = None,
     as_json: AsJson = False,
@@ -33,11 +44,13 @@ def worker(
     """
     from wfgen_cli import terminal
     from wfgen_cli.logs import show_logs
-    from wfgen_cli.project import load_registry, load_settings
+    from wfgen_cli.project import load_definition, load_registry, load_settings
     from wfgen_cli.stores import place_of
 
     settings = load_settings(project, engine=engine)
     registry = load_registry(settings)
+    for name, number in registry.workflows:
+        load_definition(registry, name, number)
     show_logs()
     terminal.note(
         f"working {terminal.count(len(registry.workflows), 'workflow')} on {place_of(settings)}"
@@ -83,12 +96,35 @@ async def _until(engine: Engine, *, until_idle: bool) -> None:
         loop.add_signal_handler(number, stopped.set)
     ends: list[asyncio.Task[Any]] = [asyncio.create_task(stopped.wait())]
     if until_idle:
-        ends.append(asyncio.create_task(engine.idle()))
+        ends.append(asyncio.create_task(_idle(engine)))
     done, pending = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     for task in pending:
         task.cancel()
     for task in done:
         task.result()
+
+
+async def _idle(engine: Engine) -> None:
+    """Return when no run of this project can go on soon: the rest is finished, waits, or is another process's."""
+    quiet = 0
+    while quiet < LOOKS:
+        await asyncio.sleep(LOOK)
+        quiet = 0 if await _is_busy(engine) else quiet + 1
+
+
+async def _is_busy(engine: Engine) -> bool:
+    from wfgen_cli.records import next_due
+
+    known = set(engine.registry.workflows)
+    for run in await engine.store.list_runs(status=UNFINISHED, limit=LIMIT):
+        if (run.workflow, run.version) not in known or run.owner not in (None, engine.process_id):
+            continue
+        if run.owner is None or run.status != "waiting":
+            return True
+        due = next_due(await engine.store.history(run.run_id))
+        if due is not None and due < time.time() + SOON:
+            return True
+    return False
 
 
 def _teller(as_json: bool) -> Callable[[RunId, Event], None]:

@@ -237,3 +237,9 @@ class LeaseLostError(StoreError):
     """Another process has taken the run over; this one may not write to it any more."""
 
     code = "WF805"
+
+
+def error_name(error: BaseException) -> str:
+    """The qualified name under which an exception is recorded: `ValueError`, `shop.errors.OutOfStock`."""
+    kind = type(error)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"

@@ -60,8 +60,8 @@ COMPLETIONS: frozenset[str] = frozenset(
 )
 """Events that are delivered to the workflow, one at a time, in recorded order."""
 
-ENDINGS: frozenset[str] = frozenset({"run_completed", "run_failed", "run_cancelled"})
-"""Events after which a run has none."""
+OPENINGS: frozenset[str] = frozenset({"timer_set", "hook_created", "step_retrying"})
+"""Events that leave an operation open; what they recorded is taken up again in a replay."""
 
 
 @dataclass(slots=True)

@@ -12,70 +12,35 @@ import asyncio
 import hashlib
 import logging
 from collections import Counter, deque
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable
+from typing import Any
 
 from wfgen.definitions import MISSING, WorkflowDefinition
+from wfgen.divergence import divergence, reproduces
 from wfgen.errors import (
     DivergenceError,
     HandleError,
     HookTimeoutError,
     LeaseLostError,
     RunTimeoutError,
-    SerializationError,
     StepError,
     StepTimeoutError,
     WfgenError,
+    error_name,
 )
-from wfgen.events import COMPLETIONS, Event, EventType
+from wfgen.events import COMPLETIONS, OPENINGS, Event, EventType
 from wfgen.guard import Guard
 from wfgen.handle import Workflow
+from wfgen.hooks import OpenHooks
+from wfgen.host import Host
 from wfgen.ids import HookToken
 from wfgen.loop import BranchTask, RunLoop
 from wfgen.operations import HOOK_FORMS, STEP_FORMS, Operation
+from wfgen.recorder import Recorder
 from wfgen.runlog import RunLogger
-from wfgen.store.protocol import Append, Claimed, HookRecord, Message, Verdict
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from wfgen.codec import Codec
-    from wfgen.registry import Registry
+from wfgen.store.protocol import FINISHED, Append, Claimed, Message, RunStatus, Verdict
 
 log = logging.getLogger("wfgen.engine")
-
-OPENINGS = frozenset({"timer_set", "hook_created", "step_retrying"})
-"""Events that leave an operation open; what they recorded is taken up again in a replay."""
-
-
-class Host(Protocol):
-    """What a run needs of the engine that works it."""
-
-    registry: Registry
-    codec: Codec
-
-    def time(self) -> float:
-        """Seconds since the epoch."""
-        ...
-
-    def append(self, append: Append, done: Callable[[Verdict], None]) -> None:
-        """Record, then call back; retries itself what may be tried again, so a verdict is final."""
-        ...
-
-    def start_step(self, operation: Operation, attempt: int) -> Callable[[], None]:
-        """Begin an attempt; returns what stops it. Reports to the execution."""
-        ...
-
-    def at(self, due: float, callback: Callable[[], None]) -> Callable[[], None]:
-        """Call back at a time in seconds since the epoch; returns what stops it."""
-        ...
-
-    def shorten(self, filename: str) -> str:
-        """A source path as it is shown and recorded: relative to the project."""
-        ...
-
-    def ended(self, execution: Execution, last: Append | None) -> None:
-        """The run needs nothing more of this process: it finished, or was lost (`last` is None)."""
-        ...
 
 
 class Execution:
@@ -93,44 +58,41 @@ class Execution:
         self.registry = host.registry
         self.codec = host.codec
         self.now = claimed.events[0].time
+        """Time of the last delivered event, in seconds since the epoch."""
         self.loop = RunLoop(lambda: self.now, self._on_loop_exception)  # type: ignore[abstract]
         self.log = RunLogger(self.run.run_id, definition.name, lambda: self.replaying)
-        self.replayed = 0
-        """Completions that were delivered from the record."""
         self.closed = False
         self._host = host
         self._guard = Guard()
+        self._recorder = Recorder(self.run, claimed.events[-1].seq, host, self._recorded)
+        self._hooks = OpenHooks(self.run, self._recorder, self.codec, claimed.messages)
         self._operations: dict[str, Operation] = {}
         self._asked: list[Operation] = []
+        """What the code waits for and what is not started yet."""
         self._deliveries: deque[tuple[Event, Any]] = deque(
-            (e, MISSING) for e in claimed.events if e.type in COMPLETIONS
+            (event, MISSING) for event in claimed.events if event.type in COMPLETIONS
         )
-        self._to_replay = len(self._deliveries)
-        self._openings = {e.key: e for e in claimed.events if e.type in OPENINGS}
-        for event in claimed.events:
-            if event.type in COMPLETIONS and event.key is not None:
-                self._openings.pop(event.key, None)
+        """Recorded completions with their decoded values, where they are at hand."""
+        self._left_to_replay = len(self._deliveries)
+        self._openings = {event.key: event for event in claimed.events if event.type in OPENINGS}
+        """What was recorded of operations that are still open: deadlines, attempts."""
         self._deadline = self._openings.pop(None, None)
-        self._changed_inputs = {e.key for e in claimed.events if e.type == "input_changed"}
-        self._seq = claimed.events[-1].seq
-        self._messages: list[Message] = list(claimed.messages)
+        for event, _ in self._deliveries:
+            self._openings.pop(event.key, None)
+        self._changed_inputs = {event.key for event in claimed.events if event.type == "input_changed"}
         self._stops: dict[str, Callable[[], None]] = {}
         """What stops each started operation: a step's task, a timer."""
         self._active = 0
         """Steps that are being worked or wait for their next attempt."""
-        self._hooks: dict[str, Operation] = {}
-        """Open hooks by key, oldest first."""
-        self._opening = 0
-        """Hooks whose creation is not durable yet: no step starts before, since it may send a token."""
         self._values: dict[int, Any] = {}
-        self._outbox: Append | None = None
-        self._in_flight: Append | None = None
-        self._status = self.run.status
+        """Decoded values of completions that are being recorded, by seq."""
         self._root: BranchTask[Any] | None = None
         self._pumping = False
         self._ending = False
         self._cancelled = False
         self._timed_out = False
+        self._limit = 0.0
+        """Seconds that the whole run may take, once a deadline is set."""
         self._last_completion = "start"
         self._draws: Counter[tuple[str, str]] = Counter()
 
@@ -139,7 +101,7 @@ class Execution:
     @property
     def replaying(self) -> bool:
         """Whether recorded completions are still to be delivered."""
-        return self.replayed < self._to_replay
+        return self._left_to_replay > 0
 
     def reserve(self, name: str, form: str, filename: str, line: int, **details: Any) -> Operation:
         """Give an operation its identity: branch, name, occurrence."""
@@ -170,7 +132,7 @@ class Execution:
         text = f"{self.run.salt}/{branch}/{self._last_completion}/{name}/{self._draws[branch, name]}"
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:16])
 
-    # For the engine. All but `receive` and `drop` are callbacks of its loop.
+    # For the engine. All are callbacks of its loop.
 
     def begin(self) -> None:
         """Start the workflow's code, and replay what is recorded."""
@@ -184,27 +146,24 @@ class Execution:
                 arguments = (self.codec.decode(self.run.input, signature.input, what),)
         except WfgenError as error:
             self._fail(error)
+            self._flush()
             return
-        if self.definition.timeout is not None or self._deadline is not None:
-            self._set_deadline()
+        self._set_deadline()
         self._root = self.loop.create_task(self.definition.function(Workflow(self), *arguments))
         self.pump()
 
     def receive(self, message: Message) -> None:
         """Take a message from the run's inbox."""
-        if all(known.id != message.id for known in self._messages):
-            self._messages.append(message)
-            self._take_messages()
-            self._flush()
+        self._hooks.receive(message)
+        self._take_messages()
+        self._flush()
 
     def drop(self) -> None:
-        """Stop working this run: it is no longer ours, or the process ends. Nothing is recorded."""
+        """Stop working this run: it is finished or no longer ours, or the process ends. Nothing is recorded."""
         if self.closed:
             return
         self.closed = True
-        for stop in list(self._stops.values()):
-            stop()
-        self._stops.clear()
+        self._stop_all()
         with self._guard:
             self.loop.drop()
 
@@ -223,15 +182,14 @@ class Execution:
 
     def step_retrying(self, operation: Operation, attempt: int, delay: float, error: dict[str, Any]) -> None:
         """An attempt failed; the next one begins after `delay` seconds."""
-        if self.closed:
+        if self.closed or self._ending or operation.key not in self._stops:
             return
         next_at = self._host.time() + delay
-        data = {"attempt": attempt, "next_at": next_at, **error}
-        self._record("step_retrying", operation, data)
-        self._stops[operation.key] = self._host.at(next_at, lambda: self._attempt(operation, attempt + 1))
+        self._recorder.record("step_retrying", operation, {"attempt": attempt, "next_at": next_at, **error})
+        self._attempt_at(operation, attempt + 1, next_at)
         self._flush()
 
-    # The loop: deliver, drive, start.
+    # Deliver, drive, start.
 
     def pump(self) -> None:
         """Deliver what is recorded, one completion at a time, until there is none; then start what was asked for."""
@@ -246,13 +204,18 @@ class Execution:
                 self._drive()
             if self._root.done():
                 self._check_rest()
-                self._finish()
+                self._finish(self._root)
             else:
                 self._check_openings()
                 self._start_asked()
                 self._take_messages()
         except (WfgenError, SystemExit) as error:
             self._fail(error)
+        except Exception:
+            # A fault of the engine, or a record that nobody can read: not the workflow's failure.
+            log.exception("run %s cannot be worked by this process", self.run.run_id)
+            self.drop()
+            self._host.ended(self, None)
         finally:
             self._pumping = False
         self._flush()
@@ -265,33 +228,29 @@ class Execution:
         self.now = event.time
         self._last_completion = event.key or event.type
         self._draws.clear()
-        self.replayed += self.replaying
+        if self._left_to_replay:
+            self._left_to_replay -= 1
         if event.key is None:
-            if event.type == "cancel_requested":
-                self._cancelled = True
-            else:
-                self._timed_out = True
+            self._cancelled |= event.type == "cancel_requested"
+            self._timed_out |= event.type == "run_timed_out"
             assert self._root is not None
             self._root.cancel()
             return
         operation = self._operations.get(event.key)
-        if operation is None or not operation.asked or not self._matches(operation, event):
-            raise self._divergence(event, operation)
-        self._hooks.pop(event.key, None)
+        if operation is None or not reproduces(operation, event):
+            raise self._divergence(event)
+        self._hooks.replayed(event.key)
         if value is MISSING and operation.form in STEP_FORMS:
             self._compare_input(operation, event)
-        if operation.future.done():  # cancelled by the code meanwhile
-            return
-        self._settle(operation, event, value)
+        if not operation.future.done():  # or else the code has cancelled it meanwhile
+            self._settle(operation, event, value)
 
     def _compare_input(self, operation: Operation, event: Event) -> None:
         """Record a warning, once, when a replay gives a recorded step another input."""
         recorded = event.data.get("input")
         if recorded != operation.input_digest and event.key not in self._changed_inputs:
-            log.warning(
-                "run %s: %r is replayed with another input than it was recorded with", self.run.run_id, operation
-            )
-            self._record("input_changed", operation, {"recorded": recorded})
+            log.warning("run %s: %r was recorded with another input than it has now", self.run.run_id, operation)
+            self._recorder.record("input_changed", operation, {"recorded": recorded})
 
     def _settle(self, operation: Operation, event: Event, value: Any) -> None:
         data = event.data
@@ -315,119 +274,53 @@ class Execution:
                 operation.future.set_result(value)
 
     def _start_asked(self) -> None:
-        waiting, self._asked = self._asked, []
-        for operation in waiting:
+        asked, self._asked = self._asked, []
+        for operation in asked:
             if operation.future.done():
                 continue
-            if operation.form in STEP_FORMS:
-                if self._opening:
-                    self._asked.append(operation)
-                    continue
-                self._start_step(operation)
-            elif operation.form in HOOK_FORMS:
-                self._open_hook(operation)
+            opening = self._openings.pop(operation.key, None)
+            if operation.form in HOOK_FORMS:
+                self._open_hook(operation, opening)
+            elif operation.form not in STEP_FORMS:
+                self._set_timer(operation, opening)
+            elif self._hooks.confirmed:
+                self._start_step(operation, opening)
             else:
-                self._set_timer(operation)
-        if self._active or self._in_flight is not None:
+                self._asked.append(operation)
+                if opening is not None:
+                    self._openings[operation.key] = opening
+        if self._active or self._recorder.in_flight:
             return
-        if not self._stops and not self._asked and self._outbox is None:
+        if not self._stops and self._recorder.idle:
             raise HandleError(
                 f"run {self.run.run_id} waits for something that nothing can bring about: "
                 "no step, sleep or hook is open.",
                 hint="Look for an Event, Queue or Future that no other branch serves.",
             )
-        if self._status != "waiting":
-            self._outgoing().status = self._status = "waiting"
+        self._recorder.set_status("waiting")
 
-    def _start_step(self, operation: Operation) -> None:
+    # Steps.
+
+    def _start_step(self, operation: Operation, opening: Event | None) -> None:
         self._active += 1
         operation.future.add_done_callback(lambda future: self._abandon(operation, future))
-        opening = self._openings.pop(operation.key, None)
         if opening is None:
             self._attempt(operation, 1)
         else:
-            attempt = opening.data["attempt"] + 1
-            self._stops[operation.key] = self._host.at(
-                opening.data["next_at"], lambda: self._attempt(operation, attempt)
-            )
+            self._attempt_at(operation, opening.data["attempt"] + 1, opening.data["next_at"])
 
     def _attempt(self, operation: Operation, attempt: int) -> None:
         if not self.closed and not operation.future.done():
             self._stops[operation.key] = self._host.start_step(operation, attempt)
 
+    def _attempt_at(self, operation: Operation, attempt: int, at: float) -> None:
+        self._stops[operation.key] = self._host.at(at, lambda: self._attempt(operation, attempt))
+
     def _abandon(self, operation: Operation, future: asyncio.Future[Any]) -> None:
         """The code no longer waits for a step that is being worked: stop it, if it has not just ended."""
-        if future.cancelled():
-            stop = self._stops.pop(operation.key, None)
-            if stop is not None:
-                self._active -= 1
-                stop()
-
-    def _set_timer(self, operation: Operation) -> None:
-        opening = self._openings.pop(operation.key, None)
-        if opening is not None:
-            operation.due = opening.data["due"]
-        else:
-            self._record("timer_set", operation, {"due": operation.due, "at": operation.place})
-        assert operation.due is not None
-        operation.future.add_done_callback(lambda _: self._stop(operation.key))
-        self._stops[operation.key] = self._host.at(operation.due, lambda: self._timer_due(operation, "timer_fired"))
-
-    def _open_hook(self, operation: Operation) -> None:
-        opening = self._openings.pop(operation.key, None)
-        assert operation.token is not None
-        if opening is not None:
-            operation.due = opening.data["due"]
-        else:
-            data = {"token": operation.token, "due": operation.due, "at": operation.place}
-            event = self._record("hook_created", operation, data)
-            self._opening += 1
-            self._outgoing().opened.append(
-                HookRecord(
-                    token=operation.token,
-                    run_id=self.run.run_id,
-                    workflow=self.run.workflow,
-                    key=operation.key,
-                    name=operation.name,
-                    due=operation.due,
-                    state="open",
-                    created_at=event.time,
-                )
-            )
-        assert operation.due is not None
-        self._hooks[operation.key] = operation
-        operation.future.add_done_callback(lambda _: self._close_hook(operation))
-        self._stops[operation.key] = self._host.at(operation.due, lambda: self._timer_due(operation, "hook_timed_out"))
-
-    def _close_hook(self, operation: Operation) -> None:
-        self._stop(operation.key)
-        if self._hooks.pop(operation.key, None) is not None:  # cancelled by the code: nobody waits for it any more
-            assert operation.token is not None
-            self._outgoing().closed.append((operation.token, "closed"))
-
-    def _timer_due(self, operation: Operation, event: EventType) -> None:
-        if self.closed or operation.future.done() or self._stops.pop(operation.key, None) is None:
-            return
-        self._record(event, operation, {"token": operation.token} if operation.token else {})
-        if event == "hook_timed_out":
-            self._hooks.pop(operation.key, None)
-            assert operation.token is not None
-            self._outgoing().closed.append((operation.token, "timed_out"))
-        self._flush()
-
-    def _set_deadline(self) -> None:
-        if self._deadline is None:
-            assert self.definition.timeout is not None
-            due = self.now + self.definition.timeout
-            self._record("timer_set", None, {"form": "run_timeout", "due": due})
-        else:
-            due = self._deadline.data["due"]
-        self._stops[""] = self._host.at(due, self._run_due)
-
-    def _run_due(self) -> None:
-        if not self.closed and not self._ending:
-            self._record("run_timed_out", None, {})
-            self._flush()
+        if future.cancelled() and operation.key in self._stops:
+            self._active -= 1
+            self._stop(operation.key)
 
     def _end_step(
         self,
@@ -442,125 +335,117 @@ class Execution:
         self._active -= 1
         if (digest := operation.input_digest) is not None:
             data["input"] = digest
-        event = self._record(type, operation, data, payload)
+        event = self._recorder.record(type, operation, data, payload)
         if value is not MISSING:
             self._values[event.seq] = value
         self._flush()
 
+    # Timers and hooks.
+
+    def _set_timer(self, operation: Operation, opening: Event | None) -> None:
+        if opening is not None:
+            operation.due = opening.data["due"]
+        else:
+            self._recorder.record("timer_set", operation, {"due": operation.due})
+        assert operation.due is not None
+        operation.future.add_done_callback(lambda _: self._stop(operation.key))
+        self._stops[operation.key] = self._host.at(operation.due, lambda: self._due(operation, "timer_fired"))
+
+    def _open_hook(self, operation: Operation, opening: Event | None) -> None:
+        self._hooks.open(operation, opening)
+        assert operation.due is not None
+        operation.future.add_done_callback(lambda _: self._close_hook(operation))
+        self._stops[operation.key] = self._host.at(operation.due, lambda: self._due(operation, "hook_timed_out"))
+
+    def _close_hook(self, operation: Operation) -> None:
+        self._stop(operation.key)
+        self._hooks.close(operation, "closed")
+
+    def _due(self, operation: Operation, event: EventType) -> None:
+        if self.closed or operation.future.done() or self._stops.pop(operation.key, None) is None:
+            return
+        self._recorder.record(event, operation, {"token": operation.token} if operation.token else {})
+        self._hooks.close(operation, "timed_out")
+        self._flush()
+
+    def _set_deadline(self) -> None:
+        """Set the timeout of the whole run; once set it stays, whatever today's code says."""
+        if self._deadline is not None:
+            due = self._deadline.data["due"]
+        elif self.definition.timeout is not None:
+            due = self.now + self.definition.timeout
+            self._recorder.record("timer_set", None, {"form": "run_timeout", "due": due})
+        else:
+            return
+        self._limit = due - self.now
+        self._stops[""] = self._host.at(due, self._run_due)
+
+    def _run_due(self) -> None:
+        if not self.closed and not self._ending:
+            self._recorder.record("run_timed_out", None, {})
+            self._flush()
+
     def _take_messages(self) -> None:
         """Turn messages from outside into events, once replay is over."""
-        if self._to_replay > self.replayed or self._ending or self._opening:
+        if self.closed or self.replaying or self._ending:
             return
-        left = []
-        for message in self._messages:
-            if message.kind == "cancel":
-                self._record("cancel_requested", None, {})
-                self._outgoing().consumed.append(message.id)
-            elif (operation := self._find_hook(message)) is not None:
-                self._resume_hook(operation, message)
-            else:
-                left.append(message)
-        self._messages = left
-
-    def _find_hook(self, message: Message) -> Operation | None:
-        for operation in self._hooks.values():
-            if message.token == operation.token or (message.token is None and message.name == operation.name):
-                return operation
-        return None
-
-    def _resume_hook(self, operation: Operation, message: Message) -> None:
-        self._outgoing().consumed.append(message.id)
-        assert operation.token is not None
-        assert message.payload is not None
-        try:
-            value = self.codec.decode(message.payload, operation.annotation, f"the payload of hook {operation.name!r}")
-        except SerializationError as error:
-            self._record("hook_rejected", operation, {"token": operation.token, "error": error.message})
-            log.warning("run %s: %s", self.run.run_id, error.message)
-            return
-        del self._hooks[operation.key]
-        self._stop(operation.key)
-        event = self._record("hook_resumed", operation, {"token": operation.token}, message.payload)
-        self._values[event.seq] = value
-        self._outgoing().closed.append((operation.token, "resumed"))
+        for operation, event, value in self._hooks.take():
+            self._stop(operation.key)
+            self._values[event.seq] = value
 
     def _stop(self, key: str) -> None:
         stop = self._stops.pop(key, None)
         if stop is not None:
             stop()
 
-    # Recording: one append of a run is under way at a time; what comes meanwhile is gathered for the next.
+    def _stop_all(self) -> None:
+        for key in list(self._stops):
+            self._stop(key)
 
-    def _outgoing(self) -> Append:
-        if self._outbox is None:
-            self._outbox = Append(run_id=self.run.run_id, epoch=self.run.epoch)
-        return self._outbox
-
-    def _record(
-        self, type: EventType, operation: Operation | None, data: dict[str, Any], payload: bytes | None = None
-    ) -> Event:
-        self._seq += 1
-        key = None
-        if operation is not None:
-            key = operation.key
-            data["form"] = operation.form
-            if operation.target is not None:
-                data["target"] = operation.target
-            data["at"] = operation.place
-        event = Event(self._seq, type, max(self._host.time(), self.now), key, data, payload)
-        outgoing = self._outgoing()
-        outgoing.events.append(event)
-        if type in COMPLETIONS and self._status != "running":
-            outgoing.status = self._status = "running"
-        return event
+    # Recording.
 
     def _flush(self) -> None:
-        if self._outbox is not None and self._in_flight is None and not self.closed and not self._pumping:
-            self._in_flight, self._outbox = self._outbox, None
-            self._host.append(self._in_flight, self._recorded)
+        if not self.closed and not self._pumping:
+            self._recorder.flush()
 
-    def _recorded(self, verdict: Verdict) -> None:
-        append, self._in_flight = self._in_flight, None
-        assert append is not None
+    def _recorded(self, append: Append, verdict: Verdict) -> None:
         if self.closed:
             return
         if verdict is not None:
             if not isinstance(verdict, LeaseLostError):
-                log.error("run %s: %s", self.run.run_id, verdict)
+                log.error("run %s cannot be recorded: %s", self.run.run_id, verdict)
             self.drop()
             self._host.ended(self, None)
             return
-        if append.status in ("completed", "failed", "cancelled"):
+        if append.status in FINISHED:
             self.drop()
             self._host.ended(self, append)
             return
-        self._opening -= len(append.opened)
+        self._hooks.confirm(append)
         for event in append.events:
             if event.type in COMPLETIONS:
                 self._deliveries.append((event, self._values.pop(event.seq, MISSING)))
         self.pump()
         self._flush()
 
-    # The end, and what ends a run early.
+    # The end.
 
-    def _finish(self) -> None:
-        assert self._root is not None
-        if self._root.cancelled():
+    def _finish(self, root: BranchTask[Any]) -> None:
+        if root.cancelled():
             if self._timed_out:
-                limit = self.definition.timeout
-                self._fail(RunTimeoutError(f"run {self.run.run_id} exceeded its timeout of {limit:g} s."))
+                self._fail(RunTimeoutError(f"run {self.run.run_id} exceeded its timeout of {self._limit:g} s."))
             elif self._cancelled:
                 self._end("run_cancelled", "cancelled", {})
             else:
                 self._fail(asyncio.CancelledError("the workflow's code raised it; nobody cancelled the run"))
             return
-        error = self._root.exception()
+        error = root.exception()
         if error is not None:
             self._fail(error)
             return
         what = f"the result of workflow {self.definition.name!r}"
         try:
-            encoded, _, recorded = self.codec.record(self._root.result(), self.definition.signature.output, what)
+            encoded, _, recorded = self.codec.record(root.result(), self.definition.signature.output, what)
         except WfgenError as failure:
             self._fail(failure)
             return
@@ -569,65 +454,43 @@ class Execution:
     def _fail(self, error: BaseException) -> None:
         if self._ending or self.closed:
             return
-        kind = type(error)
-        name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+        name = error_name(error)
         code = error.code if isinstance(error, WfgenError) else None
         if not isinstance(error, WfgenError | asyncio.CancelledError):
             log.error("run %s failed", self.run.run_id, exc_info=error)
-        self._outgoing().error = (name, str(error), code)
+        self._recorder.outgoing.error = (name, str(error), code)
         self._end("run_failed", "failed", {"error_type": name, "error": str(error), "code": code})
 
-    def _end(self, type: EventType, status: Any, data: dict[str, Any], payload: bytes | None = None) -> None:
+    def _end(self, type: EventType, status: RunStatus, data: dict[str, Any], payload: bytes | None = None) -> None:
         self._ending = True
-        self._record(type, None, data, payload)
-        self._outgoing().status = self._status = status
-        self._outgoing().output = payload
-        for stop in list(self._stops.values()):
-            stop()
-        self._stops.clear()
-        if not self._pumping:
-            self._flush()
+        self._recorder.record(type, None, data, payload)
+        self._recorder.set_status(status)
+        self._recorder.outgoing.output = payload
+        self._stop_all()
 
     # Divergence.
-
-    @staticmethod
-    def _matches(operation: Operation, event: Event) -> bool:
-        return event.data.get("form") == operation.form and event.data.get("target") == operation.target
 
     def _check_rest(self) -> None:
         """The code is at its end; what was recorded after that must belong to what it asked for."""
         for event, _ in self._deliveries:
-            operation = self._operations.get(event.key) if event.key else None
-            if event.key is not None and (operation is None or not self._matches(operation, event)):
-                raise self._divergence(event, operation)
+            if event.key is not None and not reproduces(self._operations.get(event.key), event):
+                raise self._divergence(event)
 
     def _check_openings(self) -> None:
         """Replay is over; what was recorded as open must have been asked for again."""
-        for event in self._openings.values():
-            assert event.key is not None
-            operation = self._operations.get(event.key)
-            if operation is None or not operation.asked or not self._matches(operation, event):
-                raise self._divergence(event, operation)
-        self._openings = {k: e for k, e in self._openings.items() if not self._operations[k or ""].future.done()}
+        for key, event in list(self._openings.items()):
+            assert key is not None
+            operation = self._operations.get(key)
+            if operation is None or not reproduces(operation, event):
+                raise self._divergence(event)
+            if operation.future.done():  # the code has given it up since
+                del self._openings[key]
 
-    def _divergence(self, event: Event, operation: Operation | None) -> DivergenceError:
-        name = (event.key or "").partition("/")[2]
-        target = f" -> {event.data['target']}" if event.data.get("target") else ""
-        recorded = f"step {name!r} ({event.data.get('form')}{target}), recorded at {event.data.get('at')}"
-        if operation is not None and operation.asked:
-            asked = repr(operation)
-        else:
-            recorded_later = {e.key for e, _ in self._deliveries}
-            waiting = [o for o in self._asked if not o.future.done()]
-            waiting = [o for o in waiting if o.key not in recorded_later] or waiting
-            asked = ", ".join(map(repr, waiting[:5])) if waiting else f"nothing more ({self.definition.source})"
-        return DivergenceError(
-            f"run {self.run.run_id} of workflow {self.run.workflow!r} version {self.run.version!r} does not follow its "
-            f"history: expected {recorded}; asked for: {asked}.",
-            hint="Put the old steps back, or give the changed workflow a new version and keep this one for its runs.",
-        )
+    def _divergence(self, event: Event) -> DivergenceError:
+        asked = [operation for operation in self._asked if not operation.future.done()]
+        later = {later.key for later, _ in self._deliveries}
+        return divergence(self.run, self.definition, event, self._operations.get(event.key or ""), asked, later)
 
     def _on_loop_exception(self, context: dict[str, Any]) -> None:
-        if self.closed:
-            return
-        log.warning("run %s: %s", self.run.run_id, context.get("message"), exc_info=context.get("exception"))
+        if not self.closed:
+            log.warning("run %s: %s", self.run.run_id, context.get("message"), exc_info=context.get("exception"))

@@ -99,6 +99,11 @@ class HookRef(Generic[P]):
         self._name = name
         self._payload = payload
 
+    @property
+    def payload_type(self) -> Any:
+        """What a payload has to fit; Any when the generated client does not know."""
+        return self._payload
+
     async def resume(self, payload: P) -> Literal["sent", "duplicate"]:
         """Send the payload; kept if the run has not got there yet.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import functools
 import inspect
 import logging
 import traceback
@@ -13,6 +12,7 @@ from concurrent.futures import Executor
 from typing import Any
 
 from wfgen.environment import Environment
+from wfgen.errors import error_name
 from wfgen.operations import Operation
 
 log = logging.getLogger("wfgen.step")
@@ -89,8 +89,8 @@ class StepRunner:
     async def _call(self, operation: Operation, attempt: int) -> Any:
         if operation.is_async:
             return await operation.call(attempt)
-        call = functools.partial(contextvars.Context().run, operation.call, attempt)
-        result = await self._loop.run_in_executor(self._executor, call)
+        context = contextvars.Context()
+        result = await self._loop.run_in_executor(self._executor, lambda: context.run(operation.call, attempt))
         # `lambda: workers.users.create(signup)` gives a coroutine.
         return await result if inspect.isawaitable(result) else result
 
@@ -105,10 +105,12 @@ class StepRunner:
                 "timed_out": True,
             }
         else:
-            kind = type(error)
-            name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
             lines = "".join(traceback.format_exception(error, limit=-8))
-            details = {"error_type": name, "error": _text(error)[:MAX_ERROR], "traceback": lines[-MAX_ERROR:]}
+            details = {
+                "error_type": error_name(error),
+                "error": _text(error)[:MAX_ERROR],
+                "traceback": lines[-MAX_ERROR:],
+            }
         again = operation.retry.retries(error, attempt)
         log.info(
             "run %s: %r failed in attempt %d%s: %s: %s",

@@ -96,9 +96,11 @@ class Calls(Operations):
         given = bool(handles)
         handles |= self.default_handles.get(node, set())
         reason = self.refusal(node)
-        if refused or reason:
-            if given or refused or self.mentions_marks(node):
-                self.obscure(self.span(call), out, reason or f"the handle is passed to {label} by `*`")
+        if refused:
+            return
+        if reason is not None:
+            if given or self.mentions_marks(node):
+                self.obscure(self.span(call), out, reason)
             return
         frame = Frame(node, isinstance(node, ast.AsyncFunctionDef))
         body: list[Node] = []
@@ -235,6 +237,7 @@ class Calls(Operations):
         self, elements: Iterable[tuple[str | None, ast.expr]], *, all_: bool = False
     ) -> tuple[ParallelBranch, ...]:
         assigned, self.assigned = self.assigned, None
+        unawaited = self.unawaited
         before = self.flow.seen
         after = dict(before)
         branches: list[ParallelBranch] = []
@@ -251,6 +254,7 @@ class Calls(Operations):
                 after.setdefault(step, span)
         self.flow.seen = after
         self.assigned = assigned
+        self.unawaited = unawaited  # they start here, whoever waits for them
         return tuple(branches)
 
     def parallel(self, branches: ast.expr | None) -> tuple[ParallelBranch, ...]:

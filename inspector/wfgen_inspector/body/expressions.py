@@ -95,7 +95,7 @@ class Expressions(Calls):
             out.append(Branch(span=self.span(node), form="and" if word == "and" else "or", arms=(arm,)))
 
     def conditional(self, node: ast.IfExp, out: list[Node], context: Context) -> None:
-        self.expr(node.test, out, "operand")
+        self.test(node.test, out)
         passed: Context = "value" if context == "await" else context
         before = self.flow.copy()
         body: list[Node] = []
@@ -117,6 +117,16 @@ class Expressions(Calls):
                 out.append(Use(span=self.span(part), name="value"))
             else:
                 self.expr(part, out, "operand")
+
+    def test(self, node: ast.expr, out: list[Node]) -> None:
+        """A condition; asking whether there is a handle takes nothing away."""
+        if self.is_handle(node):
+            out.append(Use(span=self.span(node), name="value"))
+        else:
+            self.expr(node, out, "operand")
+
+    def negation(self, node: ast.UnaryOp, out: list[Node], context: Context) -> None:
+        self.test(node.operand, out)
 
     def dictionary(self, node: ast.Dict, out: list[Node], context: Context) -> None:
         for key, value in zip(node.keys, node.values, strict=True):
@@ -190,11 +200,11 @@ class Expressions(Calls):
         with self.inside(Scope(names, self.scope)):
             self.assigned = assigned
             for condition in first.ifs:
-                self.expr(condition, nodes, "operand")
+                self.test(condition, nodes)
             for generator in others:
                 self.expr(generator.iter, nodes, "argument")
                 for condition in generator.ifs:
-                    self.expr(condition, nodes, "operand")
+                    self.test(condition, nodes)
             if isinstance(node, ast.DictComp):
                 self.expr(node.key, nodes, "container")
                 self.expr(node.value, nodes, "container")
@@ -238,6 +248,7 @@ _HANDLERS: dict[type[ast.expr], Callable[..., None]] = {
     ast.BoolOp: Expressions.bool_op,
     ast.IfExp: Expressions.conditional,
     ast.Compare: Expressions.compare,
+    ast.UnaryOp: Expressions.negation,
     ast.Dict: Expressions.dictionary,
     ast.List: Expressions.elements,
     ast.Tuple: Expressions.elements,

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from wfgen.manifest import Arm, Branch, Loop, Node, Parallel, ParallelBranch, Raise, Return, Try, With
-from wfgen_inspector.body.expressions import Expressions
-from wfgen_inspector.body.flow import HANDLE, Flow, Mark, merge
-from wfgen_inspector.scopes import Scope, bindings, bound_by, bound_by_pattern
+from wfgen_inspector.body.assignments import Assignments
+from wfgen_inspector.body.flow import Flow, merge
+from wfgen_inspector.scopes import bound_by_pattern
 
 _TASK_GROUP = "asyncio.TaskGroup"
-_SIMPLE = (ast.Expr, ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Return)
 _TURNS = 4
 """How often a loop is walked at most until what its names stand for settles."""
 
 
-class Statements(Expressions):
+class Statements(Assignments):
     """Walks statements."""
 
     def block(self, body: list[ast.stmt], out: list[Node]) -> None:
@@ -30,127 +29,6 @@ class Statements(Expressions):
         for pending in self.waiting:  # nobody took them after all
             out.extend(pending.nodes)
         self.waiting = outer
-
-    # Assignments
-
-    def expression(self, node: ast.Expr, out: list[Node]) -> None:
-        if not isinstance(node.value, ast.Constant):
-            self.expr(node.value, out, "statement")
-
-    def assign(self, node: ast.Assign, out: list[Node]) -> None:
-        if len(node.targets) == 1:
-            self.assign_one(node.targets[0], node.value, out)
-            return
-        meaning = self.meaning(node.value)
-        if meaning is not None and all(isinstance(target, ast.Name) for target in node.targets):
-            for target in node.targets:
-                self.assign_one(target, node.value, out)
-            return
-        self.expr(node.value, out, "container")
-        for target in node.targets:
-            self.bind(target, out)
-
-    def annotated(self, node: ast.AnnAssign, out: list[Node]) -> None:
-        if node.value is not None:
-            self.assign_one(node.target, node.value, out)
-
-    def assign_one(self, target: ast.expr, value: ast.expr, out: list[Node]) -> None:
-        pairs = _paired(target, value)
-        meanings = [self.meaning(given) if isinstance(to, ast.Name) else None for to, given in pairs]
-        for (to, given), meaning in zip(pairs, meanings, strict=True):
-            if meaning is None:
-                self.value(to, given, out)
-        for (to, given), meaning in zip(pairs, meanings, strict=True):
-            if meaning is None or not isinstance(to, ast.Name):
-                continue
-            self.follow(to, given, meaning, out)
-
-    def follow(self, target: ast.Name, value: ast.expr, meaning: Mark, out: list[Node]) -> None:
-        """The name stands for the handle, one of its methods, or a function."""
-        if meaning is HANDLE:
-            self.alias(target, value, out)
-        elif meaning.kind == "function":
-            if isinstance(value, ast.Lambda):
-                self.defaults(value, out)
-                self.frame.defined.append((value, self.scope))
-            self.set_mark(target.id, meaning)
-        elif self.set_mark(target.id, meaning):
-            if isinstance(value, ast.Attribute):
-                self.alias_of_method(value, out)
-        else:
-            self.escape(value, out, f"the handle's method {meaning.method!r} is stored in a global name")
-
-    def value(self, target: ast.expr, value: ast.expr, out: list[Node]) -> None:
-        """Assign anything else; operations that wait to be awaited are shown where they are awaited."""
-        if not isinstance(target, ast.Name):
-            self.expr(value, out, "container")
-            self.bind(target, out)
-            return
-        before, count = self.assigned, self.unawaited
-        self.assigned = target.id
-        nodes: list[Node] = []
-        self.expr(value, nodes, "value")
-        self.assigned = before
-        self.set_mark(target.id, None)
-        if nodes and self.unawaited > count and self.is_taken(target.id):
-            pending = Mark("pending", nodes=tuple(nodes))
-            self.waiting.append(pending)
-            self.set_mark(target.id, pending)
-        else:
-            out.extend(nodes)
-
-    def is_taken(self, name: str) -> bool:
-        """Whether the next statement of the block that reads a name is a simple one or a `with`."""
-        for statement in self.rest:
-            if any(
-                isinstance(part, ast.Name) and part.id == name and isinstance(part.ctx, ast.Load)
-                for part in ast.walk(statement)
-            ):
-                return isinstance(statement, _SIMPLE) and self.owner(name) is self.scope
-        return False
-
-    def bind(self, target: ast.expr, out: list[Node]) -> None:
-        """A target is given some other value; what stands in an attribute or a subscript is walked."""
-        for name in bound_by(target):
-            self.set_mark(name, None)
-        for part in _places(target):
-            self.expr(part, out, "operand")
-
-    def augmented(self, node: ast.AugAssign, out: list[Node]) -> None:
-        if isinstance(node.target, ast.Name):
-            if self.is_handle(node.target):
-                self.escape(node.target, out, "the handle is used as a value")
-            self.expr(node.value, out, "operand")
-            self.set_mark(node.target.id, None)
-        else:
-            self.expr(node.target, out, "operand")
-            self.expr(node.value, out, "operand")
-
-    def delete(self, node: ast.Delete, out: list[Node]) -> None:
-        for target in node.targets:
-            self.bind(target, out)
-
-    def imported(self, node: ast.Import | ast.ImportFrom, out: list[Node]) -> None:
-        for alias in node.names:
-            self.set_mark((alias.asname or alias.name).partition(".")[0], None)
-
-    # Definitions
-
-    def function_definition(self, node: ast.FunctionDef | ast.AsyncFunctionDef, out: list[Node]) -> None:
-        for decorator in node.decorator_list:
-            self.expr(decorator, out, "operand")
-        self.defaults(node, out)
-        self.frame.defined.append((node, self.scope))
-        self.set_mark(node.name, Mark("function", function=node, scope=self.scope))
-
-    def class_definition(self, node: ast.ClassDef, out: list[Node]) -> None:
-        for part in (*node.decorator_list, *node.bases, *(keyword.value for keyword in node.keywords)):
-            self.expr(part, out, "argument")
-        self.set_mark(node.name, None)
-        if self.mentions_marks(node):
-            names = bindings(node.body, package="")
-            with self.inside(Scope(names, self.scope, is_class=True)):
-                self.block(node.body, out)
 
     # Ways out
 
@@ -178,14 +56,14 @@ class Statements(Expressions):
         self.flow.ended = True
 
     def asserted(self, node: ast.Assert, out: list[Node]) -> None:
-        self.expr(node.test, out, "operand")
+        self.test(node.test, out)
         if node.msg is not None:
             self.expr(node.msg, out, "argument")
 
     # Branches
 
     def if_(self, node: ast.If, out: list[Node]) -> None:
-        self.expr(node.test, out, "operand")
+        self.test(node.test, out)
         arms: list[Arm] = []
         ends: list[Flow] = []
         part, label = node, "if"
@@ -199,7 +77,7 @@ class Statements(Expressions):
             orelse = part.orelse
             if len(orelse) == 1 and isinstance(orelse[0], ast.If) and orelse[0].col_offset == part.col_offset:
                 test: list[Node] = []
-                self.expr(orelse[0].test, test, "operand")
+                self.test(orelse[0].test, test)
                 if not test:
                     part, label = orelse[0], "elif"
                     continue
@@ -240,7 +118,7 @@ class Statements(Expressions):
             body: list[Node] = []
             test = self.source(case.pattern)
             if case.guard is not None:
-                self.expr(case.guard, body, "operand")
+                self.test(case.guard, body)
                 test += f" if {self.source(case.guard)}"
             self.block(case.body, body)
             arms.append(Arm(label="case", test=test, body=tuple(body)))
@@ -268,7 +146,7 @@ class Statements(Expressions):
 
     def while_(self, node: ast.While, out: list[Node]) -> None:
         def start(body: list[Node]) -> None:
-            self.expr(node.test, body, "operand")
+            self.test(node.test, body)
 
         self.loop(node, start, out, "while", self.source(node.test))
 
@@ -399,27 +277,6 @@ class Statements(Expressions):
     def item(self, item: ast.withitem) -> str:
         name = "" if item.optional_vars is None else f" as {self.source(item.optional_vars)}"
         return self.source(item.context_expr) + name
-
-
-def _paired(target: ast.expr, value: ast.expr) -> list[tuple[ast.expr, ast.expr]]:
-    """`a, b = x, y` element by element, everything else as it is."""
-    both = (target, value)
-    if all(isinstance(side, ast.Tuple | ast.List) for side in both):
-        left, right = (side.elts for side in both if isinstance(side, ast.Tuple | ast.List))
-        if len(left) == len(right) and not any(isinstance(element, ast.Starred) for element in (*left, *right)):
-            return [pair for one, other in zip(left, right, strict=True) for pair in _paired(one, other)]
-    return [both]
-
-
-def _places(target: ast.expr) -> Iterator[ast.expr]:
-    """Attributes and subscripts in a target."""
-    if isinstance(target, ast.Attribute | ast.Subscript):
-        yield target
-    elif isinstance(target, ast.Tuple | ast.List):
-        for element in target.elts:
-            yield from _places(element)
-    elif isinstance(target, ast.Starred):
-        yield from _places(target.value)
 
 
 _HANDLERS: dict[type[ast.stmt], Callable[..., None]] = {

@@ -1,0 +1,117 @@
+"""The open hooks of one run, and the messages from outside that nobody has taken yet."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from wfgen.codec import Codec
+from wfgen.errors import SerializationError
+from wfgen.events import Event
+from wfgen.operations import Operation
+from wfgen.recorder import Recorder
+from wfgen.store.protocol import Append, HookRecord, Message, RunRecord
+
+log = logging.getLogger("wfgen.engine")
+
+
+class OpenHooks:
+    """Matches messages with hooks: events before waiters are kept.
+
+    Args:
+        run: the run.
+        recorder: where hooks and their answers are recorded.
+        codec: loads payloads by the hook's type.
+        messages: the run's inbox so far, oldest first.
+    """
+
+    def __init__(self, run: RunRecord, recorder: Recorder, codec: Codec, messages: Sequence[Message]) -> None:
+        self._run = run
+        self._recorder = recorder
+        self._codec = codec
+        self._messages = list(messages)
+        self._open: dict[str, Operation] = {}
+        self._unconfirmed = 0
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether all open hooks are durable: no step starts before, since it may send a token."""
+        return self._unconfirmed == 0
+
+    def open(self, operation: Operation, opening: Event | None) -> None:
+        """Open a hook, or take it up again as it was recorded."""
+        assert operation.token is not None
+        self._open[operation.key] = operation
+        if opening is not None:
+            operation.due = opening.data["due"]
+            return
+        event = self._recorder.record("hook_created", operation, {"token": operation.token, "due": operation.due})
+        self._unconfirmed += 1
+        self._recorder.outgoing.opened.append(
+            HookRecord(
+                token=operation.token,
+                run_id=self._run.run_id,
+                workflow=self._run.workflow,
+                key=operation.key,
+                name=operation.name,
+                due=operation.due,
+                state="open",
+                created_at=event.time,
+            )
+        )
+
+    def confirm(self, append: Append) -> None:
+        """An append is durable."""
+        self._unconfirmed -= len(append.opened)
+
+    def close(self, operation: Operation, state: Literal["resumed", "timed_out", "closed"]) -> None:
+        """Close a hook, if it is open."""
+        if self._open.pop(operation.key, None) is not None:
+            assert operation.token is not None
+            self._recorder.outgoing.closed.append((operation.token, state))
+
+    def replayed(self, key: str) -> None:
+        """A hook's recorded end was delivered; the store knows of it."""
+        self._open.pop(key, None)
+
+    def receive(self, message: Message) -> None:
+        """Take a message from the run's inbox, once."""
+        if all(known.id != message.id for known in self._messages):
+            self._messages.append(message)
+
+    def take(self) -> list[tuple[Operation, Event, Any]]:
+        """Turn what can be answered into events; gives each resumed hook with its event and payload."""
+        if not self.confirmed:
+            return []
+        left: list[Message] = []
+        resumed: list[tuple[Operation, Event, Any]] = []
+        for message in self._messages:
+            if message.kind == "cancel":
+                self._recorder.record("cancel_requested", None, {})
+                self._recorder.outgoing.consumed.append(message.id)
+            elif (operation := self._find(message)) is not None:
+                resumed += self._resume(operation, message)
+            else:
+                left.append(message)
+        self._messages = left
+        return resumed
+
+    def _find(self, message: Message) -> Operation | None:
+        for operation in self._open.values():
+            if message.token == operation.token or (message.token is None and message.name == operation.name):
+                return operation
+        return None
+
+    def _resume(self, operation: Operation, message: Message) -> list[tuple[Operation, Event, Any]]:
+        self._recorder.outgoing.consumed.append(message.id)
+        assert message.payload is not None
+        try:
+            value = self._codec.decode(message.payload, operation.annotation, f"the payload of hook {operation.name!r}")
+        except SerializationError as error:
+            self._recorder.record("hook_rejected", operation, {"token": operation.token, "error": error.message})
+            log.warning("run %s: %s", self._run.run_id, error.message)
+            return []
+        event = self._recorder.record("hook_resumed", operation, {"token": operation.token}, message.payload)
+        self.close(operation, "resumed")
+        return [(operation, event, value)]

@@ -1,0 +1,45 @@
+"""What a run needs of the engine that works it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+from wfgen.codec import Codec
+from wfgen.operations import Operation
+from wfgen.registry import Registry
+from wfgen.store.protocol import Append, Verdict
+
+if TYPE_CHECKING:
+    from wfgen.execution import Execution
+
+
+class Host(Protocol):
+    """What a run needs of the engine that works it."""
+
+    registry: Registry
+    codec: Codec
+
+    def time(self) -> float:
+        """Seconds since the epoch."""
+        ...
+
+    def append(self, append: Append, done: Callable[[Verdict], None]) -> None:
+        """Record, then call back; retries itself what may be tried again, so a verdict is final."""
+        ...
+
+    def start_step(self, operation: Operation, attempt: int) -> Callable[[], None]:
+        """Begin an attempt; returns what stops it. Reports to the execution."""
+        ...
+
+    def at(self, due: float, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call back at a time in seconds since the epoch; returns what stops it."""
+        ...
+
+    def shorten(self, filename: str) -> str:
+        """A source path as it is shown and recorded: relative to the project."""
+        ...
+
+    def ended(self, execution: Execution, last: Append | None) -> None:
+        """The run needs nothing more of this process: it finished, or was lost (`last` is None)."""
+        ...
