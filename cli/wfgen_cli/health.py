@@ -17,8 +17,8 @@ from wfgen_cli.terminal import count, span
 
 OLD = 60.0
 """Seconds after which a run that nobody works is worth a word."""
-MANY_CLAIMS = 5
-"""Claims of one run from which on it looks as if it killed the processes that take it."""
+MANY_CLAIMS = 10
+"""Claims of a run that waits for nothing, from which on it looks as if it killed the processes that take it."""
 LIMIT = 10_000
 """Unfinished runs that are looked at."""
 SHOWN = 10
@@ -109,5 +109,5 @@ def _troubles(
         )
     elif run.owner not in alive and now - run.updated_at > OLD:
         yield "nobody works", "Start `wfgen worker`."
-    if run.claims >= MANY_CLAIMS:
+    if run.claims >= MANY_CLAIMS and run.status != "waiting":
         yield f"taken {MANY_CLAIMS} times or more", "Each process that took it ended: look at the last step it began."

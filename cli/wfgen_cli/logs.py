@@ -19,13 +19,18 @@ class _Lines(logging.Formatter):
         return f"{label}: {f'{run}: ' if run else ''}{super().format(record)}"
 
 
-def show_logs() -> None:
-    """Print to stderr what the engine has to say, and what the user's workflows log, from INFO on."""
+def show_logs(*, engine: int) -> None:
+    """Print to stderr what the user's workflows log, from INFO on, and what the engine has to say.
+
+    Args:
+        engine: the level from which on the engine is heard.
+    """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Lines())
     logger = logging.getLogger("wfgen")
     logger.handlers[:] = [handler]
     logger.setLevel(logging.INFO)
     logger.propagate = False
+    logging.getLogger("wfgen.engine").setLevel(engine)
     # A failed attempt is an event, which is told already.
     logging.getLogger("wfgen.step").setLevel(logging.WARNING)

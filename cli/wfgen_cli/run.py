@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Annotated
 
@@ -54,7 +55,7 @@ def run(
     settings = load_settings(project, engine=engine)
     registry = load_registry(settings)
     load_definition(registry, name, version)
-    show_logs()
+    show_logs(engine=logging.WARNING)  # that it also takes other runs over is nothing to see here
     started: list[str] = []
 
     async def work() -> None:

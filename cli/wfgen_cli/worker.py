@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import time
 from collections.abc import Callable
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from wfgen.engine import Engine
     from wfgen.events import Event
     from wfgen.ids import RunId
+    from wfgen.registry import Registry
     from wfgen.store.protocol import Append, RunStatus, Store, Verdict
 
 app = new_app()
@@ -44,16 +46,15 @@ def worker(
     """
     from wfgen_cli import terminal
     from wfgen_cli.logs import show_logs
-    from wfgen_cli.project import load_definition, load_registry, load_settings
+    from wfgen_cli.project import load_registry, load_settings
     from wfgen_cli.stores import place_of
 
     settings = load_settings(project, engine=engine)
     registry = load_registry(settings)
-    for name, number in registry.workflows:
-        load_definition(registry, name, number)
-    show_logs()
+    usable = _loadable(registry)
+    show_logs(engine=logging.INFO)
     terminal.note(
-        f"working {terminal.count(len(registry.workflows), 'workflow')} on {place_of(settings)}"
+        f"working {terminal.count(len(usable), 'workflow')} on {place_of(settings)}"
         f"{'' if until_idle else '; Ctrl-C ends it'}"
     )
 
@@ -62,7 +63,7 @@ def worker(
 
         async with open_engine(registry, settings) as opened:
             opened.store = cast("Store", Tap(opened.store, _teller(as_json)))
-            await _until(opened, until_idle=until_idle)
+            await _until(opened, usable if until_idle else None)
 
     asyncio.run(work())
     terminal.note("stopped")
@@ -88,15 +89,31 @@ class Tap:
         self._store.append(append, settled)
 
 
-async def _until(engine: Engine, *, until_idle: bool) -> None:
-    """Return when a signal asks for it, or when nothing is left to do."""
+def _loadable(registry: Registry) -> set[tuple[str, str]]:
+    """Load all workflows. Those that cannot be loaded are told of, and left to a worker that can."""
+    from wfgen.errors import DefinitionError
+    from wfgen_cli.failures import tell
+    from wfgen_cli.project import load_definition
+
+    usable = set(registry.workflows)
+    for name, version in registry.workflows:
+        try:
+            load_definition(registry, name, version)
+        except DefinitionError as error:
+            usable.discard((name, version))
+            tell(error.code, error.message, error.hint)
+    return usable
+
+
+async def _until(engine: Engine, idle_for: set[tuple[str, str]] | None) -> None:
+    """Return when a signal asks for it, or when nothing is left to do for these workflows."""
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
     ends: list[asyncio.Task[Any]] = [asyncio.create_task(stopped.wait())]
-    if until_idle:
-        ends.append(asyncio.create_task(_idle(engine)))
+    if idle_for is not None:
+        ends.append(asyncio.create_task(_idle(engine, idle_for)))
     done, pending = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     for task in pending:
         task.cancel()
@@ -104,20 +121,19 @@ async def _until(engine: Engine, *, until_idle: bool) -> None:
         task.result()
 
 
-async def _idle(engine: Engine) -> None:
+async def _idle(engine: Engine, workflows: set[tuple[str, str]]) -> None:
     """Return when no run of this project can go on soon: the rest is finished, waits, or is another process's."""
     quiet = 0
     while quiet < LOOKS:
         await asyncio.sleep(LOOK)
-        quiet = 0 if await _is_busy(engine) else quiet + 1
+        quiet = 0 if await _is_busy(engine, workflows) else quiet + 1
 
 
-async def _is_busy(engine: Engine) -> bool:
+async def _is_busy(engine: Engine, workflows: set[tuple[str, str]]) -> bool:
     from wfgen_cli.records import next_due
 
-    known = set(engine.registry.workflows)
     for run in await engine.store.list_runs(status=UNFINISHED, limit=LIMIT):
-        if (run.workflow, run.version) not in known or run.owner not in (None, engine.process_id):
+        if (run.workflow, run.version) not in workflows or run.owner not in (None, engine.process_id):
             continue
         if run.owner is None or run.status != "waiting":
             return True

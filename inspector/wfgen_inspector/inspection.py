@@ -12,6 +12,7 @@ from wfgen.settings import Settings
 from wfgen_inspector.cache import Cache, Key
 from wfgen_inspector.checking import check
 from wfgen_inspector.diagnostics import Diagnostic, has_errors
+from wfgen_inspector.discovery import SourcePath
 from wfgen_inspector.facts import FileFacts
 from wfgen_inspector.inputs import Inputs, gather
 from wfgen_inspector.linking import link
@@ -65,12 +66,17 @@ def inspect(settings: Settings, *, cache: bool = True) -> Inspection:
 
 
 def facts_of(inputs: Inputs, *, cache: bool = True) -> list[FileFacts]:
-    """Facts of every source file, from the cache where its content is unchanged."""
+    """Facts of every source file, from the cache where its content is unchanged; a folder that cannot be listed counts
+    as a file that cannot be read.
+    """
     package = inputs.layout.package
     store = Cache(inputs.settings.project, package) if cache else None
     known = {} if store is None else store.load()
     kept: dict[Key, FileFacts] = {}
-    facts: list[FileFacts] = []
+    facts = [
+        unreadable(SourcePath(path, "workflow", path, ""), "", UnreadableError(f"it cannot be read: {reason}."))
+        for path, reason in inputs.layout.unreadable
+    ]
     for place, source in inputs.sources:
         if isinstance(source, UnreadableError):
             facts.append(unreadable(place, "", source))

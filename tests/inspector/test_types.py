@@ -82,7 +82,8 @@ def test_annotations_are_resolved(
 
 def test_star_imports_serve_if_there_is_one(project: Read) -> None:
     """A name that nothing else explains comes from the only `import *`."""
-    source = "from wfgen import define_worker\nfrom flows.models import *\n@define_worker('w')\ndef work(a: Thing) -> int: ..."
+    source = "from wfgen import define_worker\nfrom flows.models import *\n"
+    source += "@define_worker('w')\ndef work(a: Thing) -> int: ...\n"
     (entry,) = project({"flows/a.worker.py": source}).manifest.workers
     assert entry.input == "flows.models.Thing"
 
