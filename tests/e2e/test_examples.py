@@ -124,6 +124,24 @@ def test_sigkill_then_a_worker_completes_the_run(tmp_path: Path) -> None:
     assert caught == 3
 
 
+def test_two_workers_share_one_store(tmp_path: Path) -> None:
+    """Two processes on one file work many runs between them, and each step is called once."""
+    project = copy("orders", tmp_path)
+    run_ids = [start(project, {**ORDER, "id": f"A-{n}"}) for n in range(8)]
+    for run_id in run_ids:
+        approve(project, run_id)
+    environment = {**ENVIRONMENT, "WFGEN_CONCURRENCY": "2"}
+    command = [BIN / "wfgen", "worker", "--until-idle"]
+    workers = [subprocess.Popen(command, cwd=project, env=environment) for _ in range(2)]
+    assert [worker.wait(60) for worker in workers] == [0, 0]
+    runs = json.loads(wfgen(project, "runs", "list", "--json"))
+    assert {(run["run_id"], run["status"], run["claims"]) for run in runs} == {(i, "completed", 1) for i in run_ids}
+    counted = rows(project, "SELECT run, key, count(*), count(DISTINCT pid) FROM calls GROUP BY run, key")
+    assert len(counted) == 8 * 4
+    assert {(calls, pids) for _, _, calls, pids in counted} == {(1, 1)}
+    assert len({pid for (pid,) in rows(project, "SELECT pid FROM calls")}) == 2, "both took part"
+
+
 def test_onboarding_warns_of_one_dynamic_name_and_runs(tmp_path: Path) -> None:
     """Every form of step is found and runs; the dynamic name without a description is a warning, with one it is not."""
     project = copy("onboarding", tmp_path)
