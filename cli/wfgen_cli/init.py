@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -49,4 +50,4 @@ def init(
         written += 1
         terminal.say(f"  {terminal.paint('create', 'green')}  {path}")
     terminal.note(f"{terminal.count(written, 'file')} written." if written else "Nothing to write: all files exist.")
-    terminal.note(NEXT_STEPS.format(cd="" if folder == Path(".") else f"\n  cd {folder}"))
+    terminal.note(NEXT_STEPS.format(cd="" if folder == Path(".") else f"\n  cd {shlex.quote(str(folder))}"))

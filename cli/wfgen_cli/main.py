@@ -67,12 +67,12 @@ def _print_version(asked: bool) -> None:
         raise typer.Exit
 
 
-def _change_folder(folder: str | None) -> None:
-    if folder is not None:
+def _change_folder(directory: str | None) -> None:
+    if directory is not None:
         try:
-            os.chdir(folder)
+            os.chdir(directory)
         except OSError as error:
-            raise typer.BadParameter(f"{folder}: {error.strerror}") from None
+            raise typer.BadParameter(f"{directory}: {error.strerror}") from None
 
 
 @app.callback()
@@ -80,7 +80,7 @@ def wfgen(
     version: Annotated[
         bool, typer.Option("--version", "-V", help="Print the version.", callback=_print_version, is_eager=True)
     ] = False,
-    folder: Annotated[
+    directory: Annotated[
         str | None,
         typer.Option("-C", metavar="PATH", help="Run as if started in this folder.", callback=_change_folder),
     ] = None,

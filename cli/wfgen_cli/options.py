@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 import typer.main
 
-PLAIN = frozenset({"folder", "project", "engine", "help"})
+PLAIN = frozenset({"directory", "project", "engine", "help"})
 """Options whose value is used as it was typed."""
 HELP_NAMES = ["-h", "--help"]
 

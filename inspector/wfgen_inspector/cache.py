@@ -47,7 +47,7 @@ class Cache:
 
     def load(self) -> Mapping[Key, FileFacts]:
         """All facts that are kept, empty if there are none or they cannot be used."""
-        recent = _recent.get(str(self._path))
+        recent = _recent.get(str(self._path.absolute()))
         if recent is not None and recent[0] == self._validity and self._path.exists():
             _, self._known, self._lines = recent
         else:
@@ -60,7 +60,7 @@ class Cache:
             return
         lines = {key: line for key, fact in sorted(facts.items()) if (line := self._lines.get(key) or _line(key, fact))}
         self._known, self._lines = dict(facts), lines
-        _recent[str(self._path)] = (self._validity, self._known, lines)
+        _recent[str(self._path.absolute())] = (self._validity, self._known, lines)
         temporary: str | None = None
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -95,7 +95,7 @@ class Cache:
             if (fact.path, fact.source_hash) == (path, source_hash):
                 self._known[path, source_hash] = fact
                 self._lines[path, source_hash] = line
-        _recent[str(self._path)] = (self._validity, self._known, self._lines)
+        _recent[str(self._path.absolute())] = (self._validity, self._known, self._lines)
 
 
 def _line(key: Key, fact: FileFacts) -> bytes | None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import io
 import json
 import os
 import shutil
@@ -12,8 +15,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
+
+from wfgen_cli.main import main
 
 WFGEN = Path(sys.executable).with_name("wfgen")
 
@@ -92,6 +98,18 @@ FILES = {
 }
 
 
+PR_CAPBSET_DROP = 24
+CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 1, 2
+
+
+def _obey_permissions() -> None:
+    """Take root's right to write and read everywhere from the process that is about to start."""
+    if os.geteuid() == 0:
+        libc = ctypes.CDLL(None)
+        for capability in (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH):
+            assert libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0
+
+
 class Wfgen:
     """The command, run in one folder."""
 
@@ -105,9 +123,14 @@ class Wfgen:
         return {**kept, **(extra or {})}
 
     def __call__(
-        self, *words: str, env: dict[str, str] | None = None, input: str | bytes | None = None, cwd: Path | None = None
+        self,
+        *words: str,
+        env: dict[str, str] | None = None,
+        input: str | bytes | None = None,
+        cwd: Path | None = None,
+        unprivileged: bool = False,
     ) -> subprocess.CompletedProcess[str]:
-        """Run it to its end."""
+        """Run it to its end; `unprivileged` also makes root obey permissions."""
         given = input.encode() if isinstance(input, str) else input
         done = subprocess.run(
             [str(WFGEN), *words],
@@ -116,8 +139,22 @@ class Wfgen:
             input=given if given is not None else b"",
             capture_output=True,
             timeout=60,
+            preexec_fn=_obey_permissions if unprivileged else None,
         )
         return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    def inside(self, *words: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        """Run it in this process, where a process of its own makes no difference but in time."""
+        out, err = io.StringIO(), io.StringIO()
+        with (
+            contextlib.chdir(self.folder),
+            mock.patch.dict(os.environ, self.environment(env), clear=True),
+            mock.patch.object(sys, "argv", ["wfgen", *words]),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            code = main()
+        return subprocess.CompletedProcess(sys.argv, code, out.getvalue(), err.getvalue())
 
     def json(self, *words: str, code: int = 0, **options: Any) -> Any:
         """Run it and read its JSON."""

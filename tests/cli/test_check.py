@@ -30,37 +30,39 @@ def test_clean(shop: Any) -> None:
 def test_warnings(empty: Any) -> None:
     """Warnings alone are fine, unless `--strict` or the setting counts them."""
     empty.write("one.workflow.py", WARNED)
-    done = empty("check")
+    done = empty.inside("check")
     assert done.returncode == 0
     assert "one.workflow.py:6:" in done.stdout
     assert "warning[WF101]" in done.stdout
-    assert empty("check", "--strict").returncode == 1
-    assert empty("check", env={"WFGEN_STRICT": "1"}).returncode == 1
-    assert empty("check", "--strict", env={"WFGEN_IGNORE": "WF101"}).returncode == 0
+    assert empty.inside("check", "--strict").returncode == 1
+    assert empty.inside("check", env={"WFGEN_STRICT": "1"}).returncode == 1
+    assert empty.inside("check", "--strict", env={"WFGEN_IGNORE": "WF101"}).returncode == 0
 
 
 def test_formats(empty: Any) -> None:
     """One finding in each format; JSON has the keys that programs rely on."""
     empty.write("one.workflow.py", UNAWAITED)
-    full = empty("check")
+    full = empty.inside("check")
     assert full.returncode == 1
     assert "^" in full.stdout
-    concise = empty("check", "--output-format", "concise")
+    concise = empty.inside("check", "--output-format", "concise")
     assert concise.stdout.startswith("one.workflow.py:6:")
-    github = empty("check", "--output-format", "github")
+    github = empty.inside("check", "--output-format", "github")
     assert github.stdout.startswith("::error ")
-    told = empty.json("check", "--output-format", "json", code=1)
+    told = json.loads(empty.inside("check", "--output-format", "json").stdout)
     assert told["schema_version"] == 1
     keys = {"file", "line", "column", "end_line", "end_column", "code", "severity", "message", "hint", "related"}
     assert {d["code"] for d in told["diagnostics"]} == {"WF103"}
     assert keys | {"fix", "url"} <= told["diagnostics"][0].keys()
-    clean = json.loads(empty("check", "--output-format", "json", env={"WFGEN_EXCLUDE": "one.workflow.py"}).stdout)
+    clean = json.loads(
+        empty.inside("check", "--output-format", "json", env={"WFGEN_EXCLUDE": "one.workflow.py"}).stdout
+    )
     assert clean["diagnostics"] == []
 
 
 def test_unknown_format(empty: Any) -> None:
     """A format that does not exist is answered with those that do."""
-    done = empty("check", "--output-format", "jsn")
+    done = empty.inside("check", "--output-format", "jsn")
     assert done.returncode == 2
     assert "'json'" in done.stderr
 
@@ -80,31 +82,32 @@ def test_unknown_format(empty: Any) -> None:
 def test_file_contents(empty: Any, content: bytes, code: str | None) -> None:
     """Files that cannot be read are told with code and place; those that are merely unusual are read."""
     empty.write("odd.workflow.py", content)
-    done = empty("check", "--output-format", "concise")
+    done = empty.inside("check", "--output-format", "concise")
     assert done.returncode == (0 if code is None else 1)
     assert done.stdout.startswith("odd.workflow.py:1:" if code else "")
     assert (code or "") in done.stdout
     assert "Traceback" not in done.stderr
 
 
-def test_unreadable_file(empty: Any) -> None:
-    """A source that leads nowhere is told with its path."""
+def test_unreadable_files(empty: Any) -> None:
+    """Sources that lead nowhere or may not be read are told with their paths."""
     (empty.folder / "gone.workflow.py").symlink_to("nowhere.py")
-    done = empty("check", "--output-format", "concise")
+    empty.write("secret.workflow.py", WARNED).chmod(0)
+    done = empty("check", "--output-format", "concise", unprivileged=True)
     assert done.returncode == 1
-    assert "gone.workflow.py:1:1" in done.stdout
-    assert "WF002" in done.stdout
+    for name in ("gone", "secret"):
+        assert f"{name}.workflow.py:1:1: WF002 " in done.stdout
 
 
 def test_two_of_one_name(empty: Any) -> None:
     """Two workflows of one name and version are an error that names both places."""
     for name in ("a", "b"):
         empty.write(f"{name}.workflow.py", WARNED.replace("name,", '"x",'))
-    done = empty("check")
+    done = empty.inside("check")
     assert done.returncode == 1
     assert "error[WF005]" in done.stdout
-    assert "a.workflow.py:4" in done.stdout
-    assert "b.workflow.py:4" in done.stdout
+    assert "a.workflow.py:5" in done.stdout
+    assert "b.workflow.py:5" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -122,7 +125,7 @@ def test_two_of_one_name(empty: Any) -> None:
 def test_bad_settings(empty: Any, table: str, words: list[str]) -> None:
     """A setting that does not fit names itself and where it came from."""
     empty.write("pyproject.toml", f"[tool.wfgen]\n{table}\n")
-    done = empty("check")
+    done = empty.inside("check")
     assert done.returncode == 2
     assert done.stderr.startswith("error[WF600]: ")
     for word in words:
@@ -132,25 +135,25 @@ def test_bad_settings(empty: Any, table: str, words: list[str]) -> None:
 
 def test_bad_variable(empty: Any) -> None:
     """A variable that does not fit is named as such."""
-    done = empty("check", env={"WFGEN_CONCURRENCY": "many"})
+    done = empty.inside("check", env={"WFGEN_CONCURRENCY": "many"})
     assert done.returncode == 2
     assert "WFGEN_CONCURRENCY in the environment" in done.stderr
 
 
 def test_explain(empty: Any) -> None:
     """It explains rules by code and by name, and errors of the runtime, of codegen and of the command line."""
-    assert empty("explain", "WF103").stdout == empty("explain", "unawaited-step").stdout
-    assert "await" in empty("explain", "wf103").stdout
-    assert empty("explain", "WF703").stdout.startswith("WF703 InvalidInputError")
-    assert empty("explain", "WF604").stdout.startswith("WF604 OutputWriteError")
-    assert empty("explain", "WF610").stdout.startswith("WF610 ArgumentError")
-    unknown = empty("explain", "WF9")
+    assert empty.inside("explain", "WF103").stdout == empty.inside("explain", "unawaited-step").stdout
+    assert "await" in empty.inside("explain", "wf103").stdout
+    assert empty.inside("explain", "WF703").stdout.startswith("WF703 InvalidInputError")
+    assert empty.inside("explain", "WF604").stdout.startswith("WF604 OutputWriteError")
+    assert empty.inside("explain", "WF610").stdout.startswith("WF610 ArgumentError")
+    unknown = empty.inside("explain", "WF9")
     assert unknown.returncode == 2
     assert unknown.stderr.startswith("error[WF600]: ")
 
 
 def test_explain_lists_all(empty: Any) -> None:
     """Without a code it lists every code with a sentence."""
-    lines = empty("explain").stdout.splitlines()[1:]
+    lines = empty.inside("explain").stdout.splitlines()[1:]
     assert [line.split()[0] for line in lines] == list(summaries())
     assert all(len(line.split()) > 3 for line in lines)

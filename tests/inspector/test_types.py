@@ -292,3 +292,20 @@ def test_declarations_pass_the_checkers(declared: FileFacts, tmp_path: Path) -> 
     for command in (mypy, pyright):
         run = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False, timeout=120)
         assert run.returncode == 0, f"{run.stdout}{run.stderr}\n{stub(declared)}"
+
+
+def test_type_statements_are_read_where_python_has_them(project: Read) -> None:
+    """`type X = ...` is declared like any other type; a Python without it reports a syntax error, as running would."""
+    source = """
+        from wfgen import define_worker
+        class Part: ...
+        type Parts[T] = dict[str, T | Part]
+        @define_worker("w")
+        def work(given: Parts[int]) -> None: ...
+    """
+    (facts,) = project({"flows/a.worker.py": source}).files
+    if sys.version_info < (3, 12):
+        assert [problem.code for problem in facts.problems] == ["WF001"]
+        return
+    assert facts.workers[0].entry.input == "flows.wfgen_gen.files.a_worker.Parts[int]"
+    assert [d.text for d in facts.declarations] == ["class Part:\n    ...", "type Parts[T] = dict[str, T | Part]"]
