@@ -99,7 +99,7 @@ def test_it_type_checks(initial: Any) -> None:
     paths = [str(p.relative_to(initial.folder)) for p in sorted(initial.folder.rglob("*.py"))]
     mypy = _checked(initial.folder, "mypy", "--strict", "--no-error-summary", *paths)
     assert len(mypy) == 1, mypy
-    assert mypy[0].startswith('wrong.py:13: error: Argument 1 to "start" of "GreetingClient" has incompatible type')
+    assert mypy[0].startswith('wrong.py:11: error: Argument 1 to "start" of "GreetingClient" has incompatible type')
     pyright = _checked(
         initial.folder, "basedpyright", "--level", "error", "--pythonpath", sys.executable, "--outputjson"
     )

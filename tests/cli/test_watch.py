@@ -117,7 +117,7 @@ def test_findings_of_rules_keep_outputs_too(watch: Any, until: Any) -> None:
     """A file that can be read but breaks a rule keeps its outputs as well."""
     client = watch.folder / GEN / "clients/order.py"
     before = client.read_bytes()
-    watch.replace("shop/orders.workflow.py", 'await workflow.do("bill"', 'workflow.do("bill"')
+    watch.replace("shop/orders.workflow.py", "    total = ", '    workflow.do("forgotten", lambda: 1)\n    total = ')
     until(lambda: "error[WF103]" in watch.out())
     watch.replace("shop/orders.workflow.py", "Reserve and bill.", "Reserve, then bill.")
     until(lambda: len(_lines(watch)) > 1)
