@@ -35,21 +35,12 @@ class StepRunner:
         self._clock = environment.clock
         self._random = environment.random
         self._executor = executor
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
 
     def start(self, operation: Operation, attempt: int) -> Callable[[], None]:
         """Begin an attempt; returns what cancels it."""
         # An empty context: a step must not see what the run's own loop or the engine has set.
-        task = self._loop.create_task(self._run(operation, attempt), context=contextvars.Context())
-        self._tasks.add(task)
-
-        def done(task: asyncio.Task[None]) -> None:
-            self._tasks.discard(task)
-            # Its own errors are handled inside; what still comes out is a fault of the engine, and must not hang a run.
-            if not task.cancelled() and (error := task.exception()) is not None:
-                self._failed(operation, operation.retry.attempts, self._clock.time(), error, False)
-
-        task.add_done_callback(done)
+        task = self._loop.create_task(self._work(operation, attempt), context=contextvars.Context())
 
         def stop() -> None:
             task.cancel()
@@ -62,9 +53,23 @@ class StepRunner:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _run(self, operation: Operation, attempt: int) -> None:
-        execution = operation.execution
+    async def _work(self, operation: Operation, attempt: int) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
         started_at = self._clock.time()
+        try:
+            await self._run(operation, attempt, started_at, task)
+        except Exception as error:
+            # The step's own errors are handled inside; this is a fault of the engine, and must not hang the run.
+            log.exception("%r of run %s could not be worked", operation, operation.execution.run.run_id)
+            details = {"error_type": error_name(error), "error": _text(error)[:MAX_ERROR]}
+            operation.execution.step_failed(operation, attempt, started_at, details)
+        finally:
+            self._tasks.discard(task)
+
+    async def _run(self, operation: Operation, attempt: int, started_at: float, task: asyncio.Task[Any]) -> None:
+        execution = operation.execution
         limit: asyncio.Timeout | None = None
         try:
             if operation.timeout is None:
@@ -77,8 +82,7 @@ class StepRunner:
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            task = asyncio.current_task()
-            if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+            if isinstance(error, asyncio.CancelledError) and task.cancelling():
                 raise
             timed_out = limit is not None and limit.expired()
             self._failed(operation, attempt, started_at, error, timed_out)
