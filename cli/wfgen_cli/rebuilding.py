@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wfgen.errors import WfgenError
-from wfgen.manifest import Manifest
+from wfgen.manifest import Manifest, SourceFile, Span
 from wfgen_cli.project import load_settings
 from wfgen_codegen import carry_over, load_manifest, plan, render
 from wfgen_codegen.errors import StoredManifestError
@@ -114,11 +114,12 @@ class Rebuilder:
         if unsound:
             sound = tuple(source for source in manifest.files if source.file not in unsound)
             manifest = carry_over(manifest.model_copy(update={"files": sound}), self._previous(output), unsound)
-        only = None if everything or self._manifest is None else changed_sources(self._manifest, manifest)
-        if only is None:
+        changes = None if everything or self._manifest is None else changed_sources(self._manifest, manifest)
+        if changes is None:
             planned = plan(render(manifest, self.settings), output)
-        elif only:
-            planned = plan(render(manifest, self.settings, only=only), output, keep=("",))
+        elif changes:
+            shared = any(_face(before) != _face(after) for before, after in changes.values())
+            planned = plan(render(manifest, self.settings, only=changes, shared=shared), output, keep=("",))
         else:
             return 0, 0
         planned.apply()
@@ -136,15 +137,27 @@ class Rebuilder:
             return Manifest(package="", output="")
 
 
-def changed_sources(before: Manifest, after: Manifest) -> frozenset[str] | None:
-    """Source files of which something else is known than before; None when something is gone, and its outputs go."""
+def changed_sources(before: Manifest, after: Manifest) -> dict[str, tuple[SourceFile | None, SourceFile]] | None:
+    """Source files of which something else is known than before, with both; None when something that has outputs of
+    its own is gone."""
     if (before.package, before.output) != (after.package, after.output) or _defined(before) - _defined(after):
         return None
     known = {source.file: source for source in before.files}
-    return frozenset(source.file for source in after.files if known.get(source.file) != source)
+    return {now.file: (known.get(now.file), now) for now in after.files if known.get(now.file) != now}
 
 
 def _defined(manifest: Manifest) -> set[tuple[str, str, str]]:
     """What has outputs of its own: modules, and versions of workflows."""
     modules = {("", "", source.module) for source in manifest.files}
     return modules | {(source.module, w.name, w.version) for source in manifest.files for w in source.workflows}
+
+
+def _face(source: SourceFile | None) -> SourceFile | None:
+    """What the outputs that all sources share can show of one: everything but the inside of its workflows."""
+    if source is None:
+        return None
+    nowhere = Span(line=0, column=0, end_line=0, end_column=0)
+    inside = {"body": (), "span": nowhere, "steps_hash": ""}
+    workflows = tuple(entry.model_copy(update=inside) for entry in source.workflows)
+    workers = tuple(entry.model_copy(update={"span": nowhere}) for entry in source.workers)
+    return source.model_copy(update={"source_hash": "", "workflows": workflows, "workers": workers})

@@ -17,7 +17,12 @@ from wfgen_codegen.packs import Render, renderer
 
 
 def render(
-    manifest: Manifest, settings: Settings, *, types_only: bool = False, only: Collection[str] | None = None
+    manifest: Manifest,
+    settings: Settings,
+    *,
+    types_only: bool = False,
+    only: Collection[str] | None = None,
+    shared: bool = True,
 ) -> dict[str, bytes]:
     """Make all files of the generated package.
 
@@ -27,7 +32,8 @@ def render(
         manifest: what the inspector found.
         settings: only `templates` matters.
         types_only: leave out what no type checker reads: manifest, diagrams, the modules behind the stubs.
-        only: source files whose own outputs are wanted, beside those that all files share; None for all.
+        only: source files whose own outputs are wanted; None for all.
+        shared: whether the outputs that belong to no single source are wanted too.
 
     Returns:
         POSIX path relative to the output folder -> content, sorted by path.
@@ -39,26 +45,21 @@ def render(
     """
     text = renderer(settings)
     files: dict[str, bytes] = {}
-    for path, content in _files(manifest, text, types_only=types_only, only=only):
+    for path, content in _files(manifest, text, types_only=types_only, only=only, shared=shared):
         if path in files:
             raise RenderError(f"two definitions would both be written to {path}.", hint="Rename one.")
         files[path] = content
-    for path in _folders(files):
+    for path in _folders(files) if shared else ():
         files[path] = ownership.stamp(".py", text("folder.py", views.Folder(posixpath.dirname(path))))
     _check_case(files)
     return dict(sorted(files.items()))
 
 
 def _files(
-    manifest: Manifest, text: Render, *, types_only: bool, only: Collection[str] | None
+    manifest: Manifest, text: Render, *, types_only: bool, only: Collection[str] | None, shared: bool
 ) -> Iterator[tuple[str, bytes]]:
-    yield "__init__.py", ownership.stamp(".py", text("package.py", views.Package(manifest.package)))
-    yield "registry.py", ownership.seal(text("registry.py", modules.registry(manifest)))
-    yield "workflow.py", ownership.seal(text("workflow.py", modules.handle(manifest)))
-    yield "workers.py", ownership.seal(text("references.py", modules.workers(manifest)))
-    yield "workflows.py", ownership.seal(text("references.py", modules.workflows(manifest)))
-    for path, namespace in modules.namespaces(manifest):
-        yield path, ownership.seal(text("namespace.py", namespace))
+    if shared:
+        yield from _shared(manifest, text, types_only=types_only)
     for entry in modules.latest_workflows(manifest).values():
         if only is not None and entry.file not in only:
             continue
@@ -79,8 +80,19 @@ def _files(
             continue
         path, diagram = modules.diagram(entry)
         yield path, ownership.stamp(".md", text("diagram.md", diagram), entry.file)
-    stored = [f"{source.module.replace('.', '/')}.json" for source in manifest.files]
-    yield ownership.INDEX, ownership.index(manifest.package, manifest.output, stored, manifest.schema_version)
+
+
+def _shared(manifest: Manifest, text: Render, *, types_only: bool) -> Iterator[tuple[str, bytes]]:
+    yield "__init__.py", ownership.stamp(".py", text("package.py", views.Package(manifest.package)))
+    yield "registry.py", ownership.seal(text("registry.py", modules.registry(manifest)))
+    yield "workflow.py", ownership.seal(text("workflow.py", modules.handle(manifest)))
+    yield "workers.py", ownership.seal(text("references.py", modules.workers(manifest)))
+    yield "workflows.py", ownership.seal(text("references.py", modules.workflows(manifest)))
+    for path, namespace in modules.namespaces(manifest):
+        yield path, ownership.seal(text("namespace.py", namespace))
+    if not types_only:
+        stored = [f"{source.module.replace('.', '/')}.json" for source in manifest.files]
+        yield ownership.INDEX, ownership.index(manifest.package, manifest.output, stored, manifest.schema_version)
 
 
 def _json(source: SourceFile) -> str:
