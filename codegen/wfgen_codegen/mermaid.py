@@ -283,20 +283,22 @@ def _draws(nodes: Iterable[Node]) -> bool:
 
 
 def _step_label(step: Step) -> str:
+    # What the step does says more than that its name is known at run time only.
+    name = step.description if step.dynamic and step.description else step.name
     match step.form:
         case "rpc" | "call" | "start" | "compensate":
-            return f"{step.name}: {step.target}" if step.target else step.name
+            return f"{name}: {step.target}" if step.target else name
         case "sleep" | "sleep_until":
             words = step.form.replace("_", " ")
-            return f"{words} {step.name}: {step.data}" if step.data else f"{words} {step.name}"
+            return f"{words} {name}: {step.data}" if step.data else f"{words} {name}"
         case "hook":
-            return f"hook {step.name}"
+            return f"hook {name}"
         case "create_hook":
-            return f"open hook {step.name}"
+            return f"open hook {name}"
         case "continue_as_new":
             return "continue as new"
         case _:
-            return step.name
+            return name
 
 
 def _arm_label(arm: Arm) -> str:
