@@ -228,6 +228,9 @@ class Engine:
     def time(self) -> float:
         return self._environment.clock.time()
 
+    def soon(self, callback: Callable[[], None]) -> None:
+        self._loop.call_soon(callback)
+
     def at(self, due: float, callback: Callable[[], None]) -> Callable[[], None]:
         return self._timers.at(due, callback)
 

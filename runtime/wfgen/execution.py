@@ -1,9 +1,10 @@
 """One run, worked by this process: its loop, its history and the operations that are open.
 
 The rule: completions are delivered one at a time, in recorded order, each time until the run is quiet; live runs go
-the same way, each completion being recorded before it is delivered. What the code asks for is started only when
-nothing recorded is left to deliver. A recorded completion that belongs to no operation that was asked for, or to one
-of another form or target, is a divergence.
+the same way. In a replay nothing is started before all that is recorded has been delivered; in a live run the code may
+go on in memory while a completion is being written, but the step that it then asks for starts only once that
+completion is durable: so whatever has an effect follows from what is recorded. A recorded completion that belongs to
+no operation that was asked for, or to one of another form or target, is a divergence.
 """
 
 from __future__ import annotations
@@ -69,10 +70,12 @@ class Execution:
         self._operations: dict[str, Operation] = {}
         self._asked: list[Operation] = []
         """What the code waits for and what is not started yet."""
+        self._held: deque[tuple[int, Operation, Event | None]] = deque()
+        """Steps that start once the event of this seq is durable, with what was recorded of them before."""
         self._deliveries: deque[tuple[Event, Any]] = deque(
             (event, MISSING) for event in claimed.events if event.type in COMPLETIONS
         )
-        """Recorded completions with their decoded values, where they are at hand."""
+        """Completions in the order of their record, with their decoded values where they are at hand."""
         self._left_to_replay = len(self._deliveries)
         self._openings = {event.key: event for event in claimed.events if event.type in OPENINGS}
         """What was recorded of operations that are still open: deadlines, attempts."""
@@ -84,8 +87,6 @@ class Execution:
         """What stops each started operation: a step's task, a timer."""
         self._active = 0
         """Steps that are being worked or wait for their next attempt."""
-        self._values: dict[int, Any] = {}
-        """Decoded values of completions that are being recorded, by seq."""
         self._root: BranchTask[Any] | None = None
         self._pumping = False
         self._ending = False
@@ -281,23 +282,27 @@ class Execution:
             opening = self._openings.pop(operation.key, None)
             if operation.form in HOOK_FORMS:
                 self._open_hook(operation, opening)
-            elif operation.form not in STEP_FORMS:
-                self._set_timer(operation, opening)
-            elif self._hooks.confirmed:
-                self._start_step(operation, opening)
+            elif operation.form in STEP_FORMS:
+                # It may depend on all that is recorded so far: a completion, a hook whose token it sends.
+                self._held.append((self._recorder.seq, operation, opening))
             else:
-                self._asked.append(operation)
-                if opening is not None:
-                    self._openings[operation.key] = opening
-        if self._active or self._recorder.in_flight:
+                self._set_timer(operation, opening)
+        self._start_held()
+        if self._active or self._held:
             return
-        if not self._stops and self._recorder.idle:
+        if not self._stops and not self._hooks.waiting:
             raise HandleError(
                 f"run {self.run.run_id} waits for something that nothing can bring about: "
                 "no step, sleep or hook is open.",
                 hint="Look for an Event, Queue or Future that no other branch serves.",
             )
         self._recorder.set_status("waiting")
+
+    def _start_held(self) -> None:
+        while self._held and self._held[0][0] <= self._recorder.durable:
+            _, operation, opening = self._held.popleft()
+            if not operation.future.done():
+                self._start_step(operation, opening)
 
     # Steps.
 
@@ -335,10 +340,14 @@ class Execution:
         self._active -= 1
         if (digest := operation.input_digest) is not None:
             data["input"] = digest
-        event = self._recorder.record(type, operation, data, payload)
-        if value is not MISSING:
-            self._values[event.seq] = value
+        self._complete(self._recorder.record(type, operation, data, payload), value)
+
+    def _complete(self, event: Event, value: Any = MISSING) -> None:
+        """A completion is on its way to the record: the code may go on while it is written."""
+        self._deliveries.append((event, value))
         self._flush()
+        # Not here: this may be inside a step's task, and the run's loop is driven from plain callbacks.
+        self._host.soon(self.pump)
 
     # Timers and hooks.
 
@@ -364,9 +373,9 @@ class Execution:
     def _due(self, operation: Operation, event: EventType) -> None:
         if self.closed or operation.future.done() or self._stops.pop(operation.key, None) is None:
             return
-        self._recorder.record(event, operation, {"token": operation.token} if operation.token else {})
+        recorded = self._recorder.record(event, operation, {"token": operation.token} if operation.token else {})
         self._hooks.close(operation, "timed_out")
-        self._flush()
+        self._complete(recorded)
 
     def _set_deadline(self) -> None:
         """Set the timeout of the whole run; once set it stays, whatever today's code says."""
@@ -382,16 +391,15 @@ class Execution:
 
     def _run_due(self) -> None:
         if not self.closed and not self._ending:
-            self._recorder.record("run_timed_out", None, {})
-            self._flush()
+            self._complete(self._recorder.record("run_timed_out", None, {}))
 
     def _take_messages(self) -> None:
         """Turn messages from outside into events, once replay is over."""
         if self.closed or self.replaying or self._ending:
             return
-        for operation, event, value in self._hooks.take():
-            self._stop(operation.key)
-            self._values[event.seq] = value
+        for event, value in self._hooks.take():
+            self._stop(event.key or "no key")
+            self._complete(event, value)
 
     def _stop(self, key: str) -> None:
         stop = self._stops.pop(key, None)
@@ -421,11 +429,8 @@ class Execution:
             self.drop()
             self._host.ended(self, append)
             return
-        self._hooks.confirm(append)
-        for event in append.events:
-            if event.type in COMPLETIONS:
-                self._deliveries.append((event, self._values.pop(event.seq, MISSING)))
-        self.pump()
+        if not self._ending:
+            self._start_held()
         self._flush()
 
     # The end.

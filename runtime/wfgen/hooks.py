@@ -11,7 +11,7 @@ from wfgen.errors import SerializationError
 from wfgen.events import Event
 from wfgen.operations import Operation
 from wfgen.recorder import Recorder
-from wfgen.store.protocol import Append, HookRecord, Message, RunRecord
+from wfgen.store.protocol import HookRecord, Message, RunRecord
 
 log = logging.getLogger("wfgen.engine")
 
@@ -32,12 +32,11 @@ class OpenHooks:
         self._codec = codec
         self._messages = list(messages)
         self._open: dict[str, Operation] = {}
-        self._unconfirmed = 0
 
     @property
-    def confirmed(self) -> bool:
-        """Whether all open hooks are durable: no step starts before, since it may send a token."""
-        return self._unconfirmed == 0
+    def waiting(self) -> bool:
+        """Whether a hook is open."""
+        return bool(self._open)
 
     def open(self, operation: Operation, opening: Event | None) -> None:
         """Open a hook, or take it up again as it was recorded."""
@@ -47,7 +46,6 @@ class OpenHooks:
             operation.due = opening.data["due"]
             return
         event = self._recorder.record("hook_created", operation, {"token": operation.token, "due": operation.due})
-        self._unconfirmed += 1
         self._recorder.outgoing.opened.append(
             HookRecord(
                 token=operation.token,
@@ -60,10 +58,6 @@ class OpenHooks:
                 created_at=event.time,
             )
         )
-
-    def confirm(self, append: Append) -> None:
-        """An append is durable."""
-        self._unconfirmed -= len(append.opened)
 
     def close(self, operation: Operation, state: Literal["resumed", "timed_out", "closed"]) -> None:
         """Close a hook, if it is open."""
@@ -80,22 +74,20 @@ class OpenHooks:
         if all(known.id != message.id for known in self._messages):
             self._messages.append(message)
 
-    def take(self) -> list[tuple[Operation, Event, Any]]:
-        """Turn what can be answered into events; gives each resumed hook with its event and payload."""
-        if not self.confirmed:
-            return []
+    def take(self) -> list[tuple[Event, Any]]:
+        """Turn what can be answered into events; gives each completion with its value."""
         left: list[Message] = []
-        resumed: list[tuple[Operation, Event, Any]] = []
+        completed: list[tuple[Event, Any]] = []
         for message in self._messages:
             if message.kind == "cancel":
-                self._recorder.record("cancel_requested", None, {})
+                completed.append((self._recorder.record("cancel_requested", None, {}), None))
                 self._recorder.outgoing.consumed.append(message.id)
             elif (operation := self._find(message)) is not None:
-                resumed += self._resume(operation, message)
+                completed += self._resume(operation, message)
             else:
                 left.append(message)
         self._messages = left
-        return resumed
+        return completed
 
     def _find(self, message: Message) -> Operation | None:
         for operation in self._open.values():
@@ -103,7 +95,7 @@ class OpenHooks:
                 return operation
         return None
 
-    def _resume(self, operation: Operation, message: Message) -> list[tuple[Operation, Event, Any]]:
+    def _resume(self, operation: Operation, message: Message) -> list[tuple[Event, Any]]:
         self._recorder.outgoing.consumed.append(message.id)
         assert message.payload is not None
         try:
@@ -114,4 +106,4 @@ class OpenHooks:
             return []
         event = self._recorder.record("hook_resumed", operation, {"token": operation.token}, message.payload)
         self.close(operation, "resumed")
-        return [(operation, event, value)]
+        return [(event, value)]

@@ -32,6 +32,10 @@ class Host(Protocol):
         """Begin an attempt; returns what stops it. Reports to the execution."""
         ...
 
+    def soon(self, callback: Callable[[], None]) -> None:
+        """Call back from a plain callback of the engine's loop."""
+        ...
+
     def at(self, due: float, callback: Callable[[], None]) -> Callable[[], None]:
         """Call back at a time in seconds since the epoch; returns what stops it."""
         ...

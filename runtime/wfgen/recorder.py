@@ -23,23 +23,16 @@ class Recorder:
 
     def __init__(self, run: RunRecord, seq: int, host: Host, done: Callable[[Append, Verdict], None]) -> None:
         self.status: RunStatus = run.status
+        self.seq = seq
+        """Number of the last event, recorded or on its way."""
+        self.durable = seq
+        """Number of the last event that is durable."""
         self._run = run
-        self._seq = seq
         self._host = host
         self._done = done
         self._latest = run.created_at
         self._gathered: Append | None = None
         self._in_flight: Append | None = None
-
-    @property
-    def in_flight(self) -> bool:
-        """Whether an append is under way."""
-        return self._in_flight is not None
-
-    @property
-    def idle(self) -> bool:
-        """Whether nothing is under way and nothing gathered."""
-        return self._in_flight is None and self._gathered is None
 
     @property
     def outgoing(self) -> Append:
@@ -59,10 +52,10 @@ class Recorder:
             if operation.target is not None:
                 data["target"] = operation.target
             data["at"] = operation.place
-        self._seq += 1
+        self.seq += 1
         # The clock may be set back; a run's time only goes on.
         self._latest = max(self._host.time(), self._latest)
-        event = Event(self._seq, type, self._latest, key, data, payload)
+        event = Event(self.seq, type, self._latest, key, data, payload)
         self.outgoing.events.append(event)
         if type in COMPLETIONS:
             self.set_status("running")
@@ -82,4 +75,6 @@ class Recorder:
     def _settle(self, verdict: Verdict) -> None:
         append, self._in_flight = self._in_flight, None
         assert append is not None
+        if verdict is None and append.events:
+            self.durable = append.events[-1].seq
         self._done(append, verdict)

@@ -17,6 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from wfgen.durations import seconds
 from wfgen.errors import ConfigurationError, InvalidInputError
 
+_SWITCHES = frozenset({"WFGEN_DEBUG"})
+"""Variables that are no settings: the command line prints tracebacks with this one."""
 _LISTS = {"exclude", "select", "ignore"}
 
 
@@ -142,7 +144,7 @@ def _find(start: Path) -> tuple[Path, Mapping[str, Any], str]:
 def _environment(environment: Mapping[str, str]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for key, text in environment.items():
-        if key.startswith("WFGEN_"):
+        if key.startswith("WFGEN_") and key not in _SWITCHES:
             name = key.removeprefix("WFGEN_").lower()
             values[name] = tuple(p.strip() for p in text.split(",") if p.strip()) if name in _LISTS else text
     return values

@@ -210,6 +210,7 @@ class SeededHost:
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._stopped: set[int] = set()
         self._number = 0
+        self._soon: list[Callable[[], None]] = []
         self._appends: list[tuple[Append, Callable[[Verdict], None]]] = []
 
     def time(self) -> float:
@@ -227,6 +228,9 @@ class SeededHost:
         self._steps[operation.key] = (operation, attempt)
         return lambda: self._steps.pop(operation.key, None) and None
 
+    def soon(self, callback: Callable[[], None]) -> None:
+        self._soon.append(callback)
+
     def at(self, due: float, callback: Callable[[], None]) -> Callable[[], None]:
         self._number += 1
         number = self._number
@@ -241,6 +245,8 @@ class SeededHost:
         execution.begin()
         while not execution.closed:
             choices: list[Callable[[], None]] = []
+            if self._soon:
+                choices += [lambda: self._soon.pop(0)()] * 3
             if self._appends:
                 choices += [self._acknowledge] * 2
             if self._steps:

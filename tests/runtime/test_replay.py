@@ -52,3 +52,18 @@ def test_every_crash_prefix_replays_without_divergence(name: str) -> None:
                 assert again.last.output == host.last.output
             prefixes += 1
     assert prefixes > SEEDS * 4
+
+
+def test_a_step_starts_only_once_what_it_follows_from_is_durable() -> None:
+    """The code goes on in memory while a completion is written, but nothing with an effect happens before it is."""
+    host = patterns.SeededHost(0)
+    execution = Execution(patterns.claim([patterns.STARTED]), patterns.define(patterns.sequence), host)
+    execution.begin()
+    assert host.started == ["0/same name"]
+    host._complete()
+    while host._soon:
+        host._soon.pop(0)()
+    assert "0/same name#2" in execution._operations, "the code has gone on"
+    assert host.started == ["0/same name"]
+    host._acknowledge()
+    assert host.started == ["0/same name", "0/same name#2"]
