@@ -30,28 +30,26 @@ class ArgumentError(WfgenError):
     code: ClassVar[str] = "WF610"
 
 
-class FoundError(WfgenError):
-    """What was asked about is not well, such as a run that does not end with a result."""
-
-    code: ClassVar[str] = "WF611"
-
-
 def report(error: Exception) -> int:
     """Print an error to stderr and return the exit code. The traceback only with `WFGEN_DEBUG=1`."""
     if os.environ.get("WFGEN_DEBUG") == "1":
         traceback.print_exception(error, file=sys.stderr)
+    told = told_of(error)
+    tell(told.code, told.message, told.hint)
+    found = isinstance(told, RunFailedError | RunCancelledError) or told.code == EDITED
+    return FOUND if found else UNUSABLE
+
+
+def told_of(error: Exception) -> WfgenError:
+    """The error itself if it is one of wfgen's, else what to say of a bug."""
     if isinstance(error, WfgenError):
-        tell(error.code, error.message, error.hint)
-        found = isinstance(error, FoundError | RunFailedError | RunCancelledError) or error.code == EDITED
-        return FOUND if found else UNUSABLE
+        return error
     frames = traceback.extract_tb(error.__traceback__)
     place = f" in {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
-    tell(
-        "WF900",
+    return WfgenError(
         f"internal error{place}: {type(error).__name__}: {terminal.printable(error)}",
-        "This is a bug of wfgen: please report it with the output of the same command under WFGEN_DEBUG=1.",
+        hint="This is a bug of wfgen: please report it with the output of the same command under WFGEN_DEBUG=1.",
     )
-    return UNUSABLE
 
 
 def tell(code: str, message: str, hint: str | None = None, *, severity: str = "error") -> None:

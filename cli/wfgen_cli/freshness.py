@@ -61,7 +61,7 @@ def last_output(project: Path) -> Path | None:
     """Where the last prebuild of a project put its package, if it is known and still there."""
     raw = _read(project / MEMORY)
     output = raw.get("output") if raw else None
-    return Path(output) if isinstance(output, str) and os.path.isdir(output) else None
+    return project / output if isinstance(output, str) and (project / output).is_dir() else None
 
 
 def remember(memory: Memory, *, types_only: bool) -> None:
@@ -74,9 +74,9 @@ def remember(memory: Memory, *, types_only: bool) -> None:
     content = {
         "format": FORMAT,
         "types_only": types_only,
-        "roots": memory.roots,
-        "output": memory.output,
-        "templates": memory.templates,
+        "roots": [os.path.relpath(root, memory.project) for root in memory.roots],
+        "output": os.path.relpath(memory.output, memory.project),
+        "templates": None if memory.templates is None else os.path.relpath(memory.templates, memory.project),
         "inputs": memory.inputs,
         "outputs": outputs(memory.output),
         "answer": memory.answer,
@@ -128,13 +128,19 @@ def _load(start: Path, types_only: bool) -> Memory | None:
             if raw.get("types_only") is not types_only or not (has_settings or folder == start):
                 return None
             try:
-                roots, output, templates = tuple(raw["roots"]), raw["output"], raw["templates"]
+                roots = tuple(_absolute(folder, root) for root in raw["roots"])
+                templates = None if raw["templates"] is None else _absolute(folder, raw["templates"])
+                output = _absolute(folder, raw["output"])
                 return Memory(folder, roots, output, templates, raw["inputs"], raw["outputs"], raw["answer"])
             except (KeyError, TypeError):
                 return None
         if has_settings:
             return None
     return None
+
+
+def _absolute(folder: Path, path: str) -> str:
+    return os.path.normpath(os.path.join(folder, path))
 
 
 def _read(path: Path) -> dict[str, Any] | None:

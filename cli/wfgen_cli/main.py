@@ -115,7 +115,9 @@ def _run() -> int:
     try:
         built(app).main(prog_name="wfgen")
     except SystemExit as end:
-        return end.code if isinstance(end.code, int) else 0 if end.code is None else 2
+        if isinstance(end.code, int):
+            return end.code
+        return 0 if end.code is None else 2
     return 0
 
 

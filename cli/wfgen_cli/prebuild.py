@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections import Counter
@@ -77,6 +78,7 @@ def _prebuild(folder: str | None, *, check: bool, diff: bool, types_only: bool, 
         return FOUND if planned.drift else 0
     planned.apply(force=force)
     _tell(answer, as_json=as_json)
+    _warn_of_old_package(settings, output)
     freshness.remember(replace(memory, answer=_settled(answer)), types_only=types_only)
     return 0
 
@@ -92,11 +94,26 @@ def _snapshot(settings: Settings, output: Path) -> freshness.Memory:
     """How the inputs look before they are read."""
     root = settings.import_root
     roots = [settings.project] if root.is_relative_to(settings.project) else [settings.project, root]
-    templates = None if settings.templates is None else str(settings.project / settings.templates)
-    folders = tuple(str(folder) for folder in roots)
-    looks = freshness.inputs(settings.project, folders, str(output), templates)
+    templates = None if settings.templates is None else os.path.normpath(settings.project / settings.templates)
+    folders = tuple(map(os.path.normpath, roots))
+    place = os.path.normpath(output)
+    looks = freshness.inputs(settings.project, folders, place, templates)
     time.sleep(freshness.TICK)
-    return freshness.Memory(settings.project, folders, str(output), templates, looks, "", {})
+    return freshness.Memory(settings.project, folders, place, templates, looks, "", {})
+
+
+def _warn_of_old_package(settings: Settings, output: Path) -> None:
+    """A package that was generated elsewhere before, such as when sources lay in one folder only, stays importable."""
+    from wfgen_cli.failures import tell
+
+    before = freshness.last_output(settings.project)
+    if before is not None and before != output and (before / "registry.py").exists():
+        hint = f'Import from the new one and remove the old one, or set output = "{_relative(before, settings)}".'
+        tell("WF603", f"the generated package is in {output} now; {before} is out of date.", hint, severity="warning")
+
+
+def _relative(folder: Path, settings: Settings) -> str:
+    return folder.relative_to(settings.project).as_posix() if folder.is_relative_to(settings.project) else str(folder)
 
 
 def _answer(settings: Settings, inspection: Inspection, planned: Plan | None, *, written: bool) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wfgen.errors import ConfigurationError, DefinitionError, WfgenError
+from wfgen.errors import ConfigurationError, DefinitionError, UnknownWorkflowError, WfgenError
 from wfgen.settings import Settings
 from wfgen_cli import freshness
 from wfgen_cli.failures import ArgumentError
@@ -95,6 +95,10 @@ def load_definition(registry: Registry, name: str, version: str | None = None) -
     """
     try:
         registry.workflow(name, version)
+    except UnknownWorkflowError as error:
+        raise UnknownWorkflowError(
+            error.message, hint=f"{error.hint} A new one is known after `wfgen prebuild`."
+        ) from None
     except WfgenError:
         raise
     except Exception as error:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from wfgen.errors import WfgenError
 from wfgen.manifest import Manifest, SourceFile, Span
+from wfgen_cli.failures import told_of
 from wfgen_cli.project import load_settings
 from wfgen_codegen import carry_over, load_manifest, plan, render
 from wfgen_codegen.errors import StoredManifestError
@@ -77,10 +78,10 @@ class Rebuilder:
             inspection = inspect(self.settings)
             outcome = self._compare(inspection)
             written, removed = self._write(inspection, everything or self._failure is not None)
-        except WfgenError as error:
-            text = str(error)
-            outcome = Outcome(failure=None if text == self._failure else error)
-            self._failure = text
+        except Exception as error:  # whatever it is, the next save may mend it
+            failure = told_of(error)
+            outcome = Outcome(failure=None if str(failure) == self._failure else failure)
+            self._failure = str(failure)
         else:
             outcome = replace(outcome, written=written, removed=removed, recovered=self._failure is not None)
             self._failure = None

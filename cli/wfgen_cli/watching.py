@@ -6,6 +6,7 @@ and a container may drop some. So all that is told is "look again".
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import signal
@@ -27,6 +28,8 @@ from watchdog.events import (
 )
 from watchdog.observers import Observer
 from watchdog.observers.polling import PollingObserver
+
+from wfgen_cli.failures import ArgumentError
 
 if TYPE_CHECKING:
     from watchdog.observers.api import BaseObserver, ObservedWatch
@@ -81,12 +84,18 @@ class Hints(FileSystemEventHandler):
     def __enter__(self) -> Self:
         for number in (signal.SIGINT, signal.SIGTERM):
             self._handlers[number] = signal.signal(number, lambda *_: self._hints.put("stop"))
-        for root in self._roots:
-            self._watches[root] = self._observer.schedule(self, root, recursive=False, event_filter=_EVENTS)
-            with os.scandir(root) as entries:
-                for path in sorted(entry.path for entry in entries if entry.is_dir(follow_symlinks=False)):
-                    self._watch(path)
-        self._observer.start()
+        try:
+            for root in self._roots:
+                self._watches[root] = self._observer.schedule(self, root, recursive=False, event_filter=_EVENTS)
+                with os.scandir(root) as entries:
+                    for path in sorted(entry.path for entry in entries if entry.is_dir(follow_symlinks=False)):
+                        self._watch(path)
+            self._observer.start()
+        except OSError as error:
+            raise ArgumentError(
+                f"{self._roots[0]} cannot be watched: {error.strerror or error}.",
+                hint="Use --poll, or let the system watch more files (on Linux fs.inotify.max_user_watches).",
+            ) from None
         return self
 
     def __exit__(
@@ -114,7 +123,8 @@ class Hints(FileSystemEventHandler):
         if event.is_directory:
             if event.event_type in _GONE:
                 self._unwatch(source)
-            self._watch(target or source)
+            with contextlib.suppress(OSError):  # gone again, or one watch too many: the others go on
+                self._watch(target or source)
         for path in filter(None, (source, target)):
             if not self._is_visible(path):
                 continue

@@ -20,6 +20,25 @@ SourceKind = Literal["workflow", "worker"]
 
 
 @dataclass(frozen=True, slots=True)
+class AddAwait:
+    """Await the call that a problem is about."""
+
+    call: str
+    """The call as Python would write it, where the problem's span is of the f-string around it; else empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class AbsoluteImport:
+    """Write the relative import that a problem is about in full."""
+
+    module: str
+    """Absolute name of the module to import from; empty for the import root."""
+
+
+Rewrite = AddAwait | AbsoluteImport
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
     """Something wrong that shows while a file is read; the rule of that code turns it into a diagnostic."""
 
@@ -27,8 +46,10 @@ class Problem:
     span: Span
     message: str
     hint: str | None = None
+    rewrite: Rewrite | None = None
+    """What would mend it; None when somebody has to think."""
     edits: tuple[Edit, ...] = ()
-    """What mends it, all of them together; empty when nothing can be done safely."""
+    """The rewrite in the file's text, all of them together; empty when it cannot be done safely."""
     related: tuple[Related, ...] = ()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 import warnings
 from collections.abc import Iterator
 
@@ -11,16 +10,14 @@ from wfgen.manifest import Span
 from wfgen_inspector.comments import suppressions
 from wfgen_inspector.declarations import Declarations
 from wfgen_inspector.definitions import Definitions
-from wfgen_inspector.diagnostics import Edit
 from wfgen_inspector.discovery import SourcePath
-from wfgen_inspector.facts import FileFacts, ImportFact, Problem
+from wfgen_inspector.facts import AbsoluteImport, FileFacts, ImportFact, Problem, Rewrite
 from wfgen_inspector.positions import Text
 from wfgen_inspector.scopes import Function, Names, Scope, absolute, bindings, function_names, is_generator
 from wfgen_inspector.sources import Source, UnreadableError
 
 _START = Span(line=1, column=1, end_line=1, end_column=1)
 """For findings about a file as a whole."""
-_RELATIVE = re.compile(r"from(\s*)((?:\.\s*)+)")
 _TYPE_CALLS = frozenset({"NewType", "TypedDict", "NamedTuple", "namedtuple", "Enum"})
 
 
@@ -56,9 +53,9 @@ class Reading:
         return self._yields and is_generator(node)
 
     def problem(
-        self, code: str, span: Span, message: str, hint: str | None = None, edits: tuple[Edit, ...] = ()
+        self, code: str, span: Span, message: str, hint: str | None = None, rewrite: Rewrite | None = None
     ) -> None:
-        self.problems.append(Problem(code, span, message, hint, edits))
+        self.problems.append(Problem(code, span, message, hint, rewrite))
 
 
 def read_facts(place: SourcePath, source: Source, generated: str) -> FileFacts:
@@ -143,19 +140,29 @@ def _facts(reading: Reading, source_hash: str) -> FileFacts:
     definitions.find()
     local = {name for workflow in definitions.workflows for name in workflow.local_types}
     local |= {name for worker in definitions.workers for name in worker.local_types}
+    imports = tuple(sorted(_imports(reading), key=lambda fact: (fact.span.line, fact.span.column)))
     return FileFacts(
         path=place.path,
         source_hash=source_hash,
         kind=place.kind,
         module=place.module,
-        imports=tuple(sorted(_imports(reading), key=lambda fact: (fact.span.line, fact.span.column))),
+        imports=imports,
         workflows=tuple(definitions.workflows),
         workers=tuple(definitions.workers),
         declarations=reading.declarations.get(sorted(local)),
         declared_types=tuple(_declared(reading)),
-        problems=tuple(reading.problems),
+        problems=_with_edits(reading),
         suppressions=suppressions(reading.text.text, reading.tree),
     )
+
+
+def _with_edits(reading: Reading) -> tuple[Problem, ...]:
+    """All problems, once there are no more to come."""
+    if all(problem.rewrite is None for problem in reading.problems):
+        return tuple(reading.problems)
+    from wfgen_inspector.rewriting import with_edits  # loads LibCST, which most projects never need
+
+    return with_edits(reading.path, reading.text.text, reading.tree, reading.problems)
 
 
 def _imports(reading: Reading) -> Iterator[ImportFact]:
@@ -186,34 +193,10 @@ def _import(reading: Reading, node: ast.Import | ast.ImportFrom, checking: bool,
             f"`from {shown} import` is relative, but a file called {reading.path.rpartition('/')[2]} is no module of "
             "its package.",
             f"Import from {module!r}." if module else "Import by the full name.",
-            _absolute_edits(reading, node, module),
+            None if module is None else AbsoluteImport(module),
         )
     known = module if module is not None else f"{'.' * node.level}{node.module or ''}"
     return ImportFact(known, names, node.level, span, checking, top_level)
-
-
-def _absolute_edits(reading: Reading, node: ast.ImportFrom, module: str | None) -> tuple[Edit, ...]:
-    """Write the module's full name in place of the dots."""
-    if module is None:
-        return ()
-    line = reading.text.lines[node.lineno - 1]
-    start = reading.text.column(node.lineno, node.col_offset) - 1
-    found = _RELATIVE.match(line, start)
-    if found is None:
-        return ()
-    if not module:  # `from . import a` at the import root
-        if node.end_lineno != node.lineno:
-            return ()
-        names = ", ".join(alias.name + (f" as {alias.asname}" if alias.asname else "") for alias in node.names)
-        end = reading.text.span(node).end_column
-        return (Edit(reading.path, node.lineno, start + 1, node.lineno, end, f"import {names}"),)
-    text = module
-    if node.module:
-        text = module.removesuffix(node.module)
-    elif found[2].endswith((" ", "\t")):
-        text += " "
-    gap = "" if found[1] else " "
-    return (Edit(reading.path, node.lineno, found.start(2) + 1, node.lineno, found.end(2) + 1, gap + text),)
 
 
 def _declared(reading: Reading) -> Iterator[tuple[str, Span]]:

@@ -156,6 +156,12 @@ class Wfgen:
             code = main()
         return subprocess.CompletedProcess(sys.argv, code, out.getvalue(), err.getvalue())
 
+    def ask(self, *words: str, code: int = 0, env: dict[str, str] | None = None) -> Any:
+        """Run a command that only looks in this process, and read its JSON."""
+        done = self.inside(*words, env=env)
+        assert done.returncode == code, done.stderr + done.stdout
+        return json.loads(done.stdout)
+
     def json(self, *words: str, code: int = 0, **options: Any) -> Any:
         """Run it and read its JSON."""
         done = self(*words, **options)

@@ -9,7 +9,7 @@ from typing import Any
 
 
 def _findings(shop: Any, topic: str, *words: str, code: int = 0, **options: Any) -> list[dict[str, Any]]:
-    told = shop.json("doctor", "--json", *words, code=code, **options)
+    told = shop.ask("doctor", "--json", *words, code=code, **options)
     return [finding for finding in told["findings"] if finding["topic"] == topic]
 
 
@@ -39,7 +39,7 @@ def test_where_settings_come_from(shop: Any) -> None:
     assert origins["engine"] == "--engine"
     assert origins["concurrency"] == "WFGEN_CONCURRENCY in the environment"
     assert origins["lease"].startswith("[tool.wfgen] in ")
-    assert "secret" not in shop("doctor", "--engine", url).stdout
+    assert "secret" not in shop.inside("doctor", "--engine", url).stdout
 
 
 def test_outputs(shop: Any) -> None:

@@ -113,6 +113,7 @@ def test_internal_error(empty: Any) -> None:
         assert "error[WF900]: internal error in <string>:2: ZeroDivisionError" in done.stderr
         assert "  hint: " in done.stderr
         assert ("Traceback" in done.stderr) is (debug == "1")
+    assert empty("check", env={"WFGEN_DEBUG": "1"}).returncode == 0
 
 
 def test_closed_pipe(empty: Any) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -225,3 +228,47 @@ def test_empty_project(empty: Any) -> None:
     done = empty("prebuild")
     assert done.returncode == 0
     assert done.stdout.startswith("0 workflows, 0 workers: ")
+
+
+def test_package_that_moved(shop: Any) -> None:
+    """When new sources move the generated package, the old one is named, and what to do about it."""
+    source = 'from wfgen import define_worker\n\n\n@define_worker("more")\ndef more(x: int) -> int: ...\n'
+    shop.write("other/more.worker.py", source)
+    shop.replace("shop/orders.workflow.py", "shop.wfgen_gen", "wfgen_gen")
+    done = shop("prebuild")
+    assert done.returncode == 0, done.stdout
+    assert "warning[WF603]: the generated package is in " in done.stderr
+    assert 'output = "shop/wfgen_gen"' in done.stderr
+    assert (shop.folder / "wfgen_gen/registry.py").exists()
+
+
+def test_nothing_is_rendered_when_nothing_changed(shop: Any) -> None:
+    """A second prebuild answers without loading inspector, codegen or pydantic; also through -C and --project."""
+    shop.write("tpl/mine/.keep", "")
+    shop.write("pyproject.toml", '[tool.wfgen]\ntemplates = "./tpl/../tpl"\n')
+    assert shop("prebuild").returncode == 0
+    for words in (
+        ["prebuild"],
+        ["prebuild", "--json"],
+        ["-C", str(shop.folder), "prebuild"],
+        ["prebuild", "--project", "."],
+    ):
+        code = (
+            f"import sys; from wfgen_cli.main import main; sys.argv = ['wfgen', *{words!r}]; assert main() == 0;"
+            "print([m for m in ('pydantic', 'libcst', 'jinja2', 'wfgen', 'rich') if m in sys.modules])"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=shop.folder, capture_output=True, text=True, env=shop.environment()
+        )
+        assert done.stdout.splitlines()[-1] == "[]", done.stdout + done.stderr
+
+
+def test_copied_project(shop: Any, tmp_path: Path) -> None:
+    """A copy of a project answers for itself, not for what it was copied from."""
+    assert shop("prebuild").returncode == 0
+    copy = tmp_path / "copy"
+    shutil.copytree(shop.folder, copy)
+    (copy / "shop/wfgen_gen/client.py").unlink()
+    assert "1 file written" in shop("prebuild", cwd=copy).stdout
+    (shop.folder / "shop/wfgen_gen/client.py").unlink()
+    assert shop.json("run", "order", "--input", '{"item": "tea"}', cwd=copy)["item"] == "tea"

@@ -13,7 +13,7 @@ import pytest
 
 
 def _types(shop: Any, run_id: str) -> list[str]:
-    return [event["type"] for event in shop.json("runs", "history", run_id, "--json")]
+    return [event["type"] for event in shop.ask("runs", "history", run_id, "--json")]
 
 
 def test_run(shop: Any) -> None:
@@ -51,7 +51,7 @@ def test_failed_run(shop: Any) -> None:
     assert "error[WF721]: run run_" in done.stderr
     assert "ZeroDivisionError" in done.stderr
     assert "Traceback" not in done.stderr
-    assert shop.json("runs", "list", "--status", "failed", "--json")[0]["workflow"] == "broken"
+    assert shop.ask("runs", "list", "--status", "failed", "--json")[0]["workflow"] == "broken"
 
 
 def test_hook(shop: Any, until: Any) -> None:
@@ -78,7 +78,7 @@ def test_hook_by_name_before_its_time(shop: Any) -> None:
     done = shop("worker", "--until-idle")
     assert done.returncode == 0
     assert f"{run_id}  run completed" in done.stdout
-    assert shop.json("runs", "show", run_id, "--json")["output"] == "1 x tea: False"
+    assert shop.ask("runs", "show", run_id, "--json")["output"] == "1 x tea: False"
 
 
 def test_interrupted_run_is_kept(shop: Any, until: Any) -> None:
@@ -89,10 +89,10 @@ def test_interrupted_run_is_kept(shop: Any, until: Any) -> None:
     assert process.wait(20) == 130
     assert "Traceback" not in shop.err()
     assert "`wfgen worker` goes on with it" in shop.err()
-    hook = shop.json("hooks", "list", "--json")[0]
+    hook = shop.ask("hooks", "list", "--json")[0]
     assert shop("hooks", "resume", hook["token"], "--input", '{"ok": true}').returncode == 0
     assert shop("worker", "--until-idle").returncode == 0
-    assert shop.json("runs", "show", hook["run_id"], "--json")["status"] == "completed"
+    assert shop.ask("runs", "show", hook["run_id"], "--json")["status"] == "completed"
     assert (shop.folder / "effects.log").read_text() == "reserve tea\n"
 
 
@@ -102,7 +102,7 @@ def test_killed_run_is_finished_by_a_worker(shop: Any, until: Any) -> None:
     until(lambda: "hook created" in shop.err())
     process.kill()
     process.wait(20)
-    hook = shop.json("hooks", "list", "--json")[0]
+    hook = shop.ask("hooks", "list", "--json")[0]
     assert shop("hooks", "resume", hook["token"], "--input", '{"ok": true}').returncode == 0
     assert shop("worker", "--until-idle").returncode == 0
     assert _types(shop, hook["run_id"])[-1] == "run_completed"
@@ -112,7 +112,7 @@ def test_killed_run_is_finished_by_a_worker(shop: Any, until: Any) -> None:
 def test_start_and_worker(shop: Any, until: Any) -> None:
     """`start` only records; a worker does it, prints each event, and ends on SIGTERM."""
     run_id = shop("start", "order", "--input", '{"item": "tea"}').stdout.strip()
-    assert shop.json("runs", "show", run_id, "--json")["status"] == "pending"
+    assert shop.ask("runs", "show", run_id, "--json")["status"] == "pending"
     worker = shop.start("worker")
     until(lambda: f"{run_id}  run completed" in shop.out())
     assert f"{run_id}  step completed reserve" in shop.out()
@@ -135,7 +135,7 @@ def test_worker_leaves_long_sleeps(shop: Any) -> None:
     """`--until-idle` does not wait for a timer that is an hour away."""
     run_id = shop("start", "nap").stdout.strip()
     assert shop("worker", "--until-idle").returncode == 0
-    assert shop.json("runs", "show", run_id, "--json")["status"] == "waiting"
+    assert shop.ask("runs", "show", run_id, "--json")["status"] == "waiting"
 
 
 def test_worker_goes_on_without_a_broken_file(shop: Any) -> None:
@@ -163,7 +163,7 @@ def test_idempotency_key(shop: Any) -> None:
     first = shop("start", *words).stdout
     assert shop("start", *words).stdout == first
     assert shop.json("run", *words)["item"] == "tea"
-    assert len(shop.json("runs", "list", "--json")) == 1
+    assert len(shop.ask("runs", "list", "--json")) == 1
     conflict = shop("start", "order", "--input", '{"item": "jam"}', "--idempotency-key", "k1")
     assert conflict.returncode == 2
     assert conflict.stderr.startswith("error[WF726]: ")
@@ -175,7 +175,7 @@ def test_cancel(shop: Any) -> None:
     assert shop.json("runs", "cancel", run_id, "--json") == {"run_id": run_id, "cancel": "sent"}
     assert "before" in shop("runs", "cancel", run_id).stdout
     assert shop("worker", "--until-idle").returncode == 0
-    assert shop.json("runs", "show", run_id, "--json")["status"] == "cancelled"
+    assert shop.ask("runs", "show", run_id, "--json")["status"] == "cancelled"
     again = shop("runs", "cancel", run_id)
     assert again.returncode == 2
     assert again.stderr.startswith("error[WF724]: ")
@@ -184,22 +184,22 @@ def test_cancel(shop: Any) -> None:
 def test_looking_at_runs(shop: Any) -> None:
     """Lists, one run and its history, for people; programs get the same as JSON."""
     shop("run", "order", "--input", '{"item": "tea"}')
-    run_id = shop.json("runs", "list", "--json")[0]["run_id"]
-    assert "completed" in shop("runs", "list", "--workflow", "order", "--status", "completed").stdout
-    assert shop.json("runs", "list", "--workflow", "nap", "--json") == []
-    shown = shop("runs", "show", run_id).stdout
+    run_id = shop.ask("runs", "list", "--json")[0]["run_id"]
+    assert "completed" in shop.inside("runs", "list", "--workflow", "order", "--status", "completed").stdout
+    assert shop.ask("runs", "list", "--workflow", "nap", "--json") == []
+    shown = shop.inside("runs", "show", run_id).stdout
     assert 'input     {"item":"tea","amount":1}' in shown
     assert "result    {" in shown
-    history = shop("runs", "history", run_id).stdout
+    history = shop.inside("runs", "history", run_id).stdout
     assert "step_completed  reserve" in history
     assert _types(shop, run_id) == ["run_started", "step_completed", "step_completed", "run_completed"]
 
 
 def test_nothing_is_made_by_looking(shop: Any) -> None:
     """Commands that only look do not make a store; what they say names the file."""
-    assert shop.json("runs", "list", "--json") == []
-    assert shop.json("hooks", "list", "--json") == []
-    assert "does not exist yet" in shop("runs", "list").stderr
+    assert shop.ask("runs", "list", "--json") == []
+    assert shop.ask("hooks", "list", "--json") == []
+    assert "does not exist yet" in shop.inside("runs", "list").stderr
     for words in (["runs", "show", "x"], ["runs", "history", "x"], ["runs", "cancel", "x"]):
         done = shop(*words)
         assert done.returncode == 2
@@ -214,9 +214,9 @@ def test_engine_option(shop: Any) -> None:
     run_id = shop("start", "approve", "--input", '{"item": "tea"}', "--engine", url).stdout.strip()
     assert (shop.folder / "elsewhere.db").exists()
     assert shop("worker", "--until-idle", "--engine", url).returncode == 0
-    shown = shop("runs", "show", run_id, "--engine", url).stdout
+    shown = shop.inside("runs", "show", run_id, "--engine", url).stdout
     assert f"--engine {url}" in shown
-    assert shop.json("runs", "list", "--json") == []
+    assert shop.ask("runs", "list", "--json") == []
 
 
 @pytest.mark.parametrize(
@@ -247,7 +247,7 @@ def test_bad_input(shop: Any, words: list[str], code: str, text: str) -> None:
     assert done.stderr.startswith(f"error[{code}]: ")
     assert text in done.stderr
     assert done.stdout == ""
-    assert shop.json("runs", "list", "--json") == []
+    assert shop.ask("runs", "list", "--json") == []
 
 
 def test_unknown_run_and_hook(shop: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 GEN = "shop/wfgen_gen"
+EXTRA = "from wfgen import Workflow, define_workflow\n\n@define_workflow\nasync def extra(w: Workflow) -> None: ...\n"
 
 
 @pytest.fixture
@@ -94,6 +96,21 @@ def test_new_and_removed_sources(watch: Any, until: Any) -> None:
     told = until(lambda: len(_lines(watch)) >= 2 and _lines(watch))
     assert told[0].startswith("shop/deep/er/extra.workflow.py added: ")
     assert told[-1].startswith("shop/deep/er/extra.workflow.py removed: ")
+
+
+def test_top_level_folders(shop: Any, until: Any) -> None:
+    """Folders that appear beside the others are watched as well, also when they come back."""
+    shop.write("pyproject.toml", '[tool.wfgen]\noutput = "shop/wfgen_gen"\n')
+    shop.start("watch")
+    until(lambda: "Watching " in shop.err())
+    client = shop.folder / GEN / "clients/extra.py"
+    for _ in range(2):
+        path = shop.write("more/inner/extra.workflow.py", EXTRA)
+        until(client.exists)
+        path.write_text(EXTRA.replace("None: ...", "int: return 1"))
+        until(lambda: "-> int" in client.read_text())
+        shutil.rmtree(shop.folder / "more")
+        until(lambda: not client.exists())
 
 
 def test_errors_stay_until_mended(watch: Any, until: Any) -> None:

@@ -479,9 +479,8 @@ def test_unawaited_steps_are_mended(workflow: Workflow, body: str, fixed: str) -
 @pytest.mark.parametrize(
     "body",
     [
-        'if workflow.do("a", "x.y"):\n    pass',
-        'x = workflow.do("a", "x.y") + 1',
         'def inner():\n    workflow.do("a", "x.y")\ninner()',
+        'x = sum(workflow.do("a", "x.y") + 1 for i in order)',
     ],
 )
 def test_unawaited_steps_without_a_safe_fix_are_reported(workflow: Workflow, body: str) -> None:

@@ -14,7 +14,7 @@ from wfgen_inspector.body.targets import pack
 from wfgen_inspector.body.walker import Context, Walker
 from wfgen_inspector.constants import UNKNOWN, evaluate, text
 from wfgen_inspector.diagnostics import Related
-from wfgen_inspector.facts import Problem, TargetFact
+from wfgen_inspector.facts import AddAwait, Problem, TargetFact
 from wfgen_inspector.policies import duration, retry_policy
 from wfgen_inspector.scopes import Function, Scope
 from wfgen_inspector.types import UNKNOWN_TYPE, resolve
@@ -125,13 +125,12 @@ class Operations(Walker):
         lost = context in ("operand", "statement") or (self.assigned is not None and not self.is_loaded(self.assigned))
         if not lost and not (context == "return" and len(self.stack) == 1 and self.frame.is_async):
             return True
-        mendable = self.frame.is_async and self.anchor is None and context != "operand" and self.mode is None
         self.problem(
             "WF103",
             span,
             f"{what} is called but never awaited, so it does nothing.",
             "Write `await` before it.",
-            self.insertion(span, "await ") if mendable else (),
+            AddAwait("" if self.anchor is None else ast.unparse(call)) if self.frame.is_async else None,
         )
         return False
 

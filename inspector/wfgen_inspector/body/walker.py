@@ -11,8 +11,7 @@ from typing import Literal, Protocol
 
 from wfgen.manifest import Node, Opaque, Span, Use
 from wfgen_inspector.body.flow import HANDLE, Flow, Mark
-from wfgen_inspector.diagnostics import Edit
-from wfgen_inspector.facts import Problem, TargetFact
+from wfgen_inspector.facts import Problem, Rewrite, TargetFact
 from wfgen_inspector.positions import Located, Text
 from wfgen_inspector.scopes import Function, Names, Scope
 from wfgen_inspector.types import TypeText
@@ -123,12 +122,9 @@ class Walker(ABC):
     # Findings
 
     def problem(
-        self, code: str, span: Span, message: str, hint: str | None = None, edits: tuple[Edit, ...] = ()
+        self, code: str, span: Span, message: str, hint: str | None = None, rewrite: Rewrite | None = None
     ) -> None:
-        self.reading.problems.append(Problem(code, span, message, hint, edits))
-
-    def insertion(self, span: Span, text: str) -> tuple[Edit, ...]:
-        return (Edit(self.reading.path, span.line, span.column, span.line, span.column, text),)
+        self.reading.problems.append(Problem(code, span, message, hint, rewrite))
 
     def escape(self, node: ast.expr, out: list[Node], reason: str) -> None:
         """The handle goes where it cannot be followed."""
