@@ -7,7 +7,7 @@ import logging
 import signal
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from wfgen.events import Event
     from wfgen.ids import RunId
     from wfgen.registry import Registry
-    from wfgen.store.protocol import Append, RunStatus, Store, Verdict
+    from wfgen.store.protocol import RunStatus
 
 app = new_app()
 
@@ -61,32 +61,11 @@ def worker(
     async def work() -> None:
         from wfgen.engine import open_engine
 
-        async with open_engine(registry, settings) as opened:
-            opened.store = cast("Store", Tap(opened.store, _teller(as_json)))
+        async with open_engine(registry, settings, observe=_teller(as_json)) as opened:
             await _until(opened, usable if until_idle else None)
 
     asyncio.run(work())
     terminal.note("stopped")
-
-
-class Tap:
-    """A store that also tells of each event that was recorded through it."""
-
-    def __init__(self, store: Store, tell: Callable[[RunId, Event], None]) -> None:
-        self._store = store
-        self._tell = tell
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
-
-    def append(self, append: Append, done: Callable[[Verdict], None]) -> None:
-        def settled(verdict: Verdict) -> None:
-            if verdict is None:
-                for event in append.events:
-                    self._tell(append.run_id, event)
-            done(verdict)
-
-        self._store.append(append, settled)
 
 
 def _loadable(registry: Registry) -> set[tuple[str, str]]:

@@ -51,13 +51,21 @@ class Engine:
     Use `open_engine` to get one. All methods must be called on the loop that opened it.
     """
 
-    def __init__(self, store: Store, registry: Registry, settings: Settings, environment: Environment) -> None:
+    def __init__(
+        self,
+        store: Store,
+        registry: Registry,
+        settings: Settings,
+        environment: Environment,
+        observe: Callable[[RunId, Event], None] | None = None,
+    ) -> None:
         self.store = store
         self.registry = registry
         self.settings = settings
         self.codec = Codec(settings.payload_limit)
         self.process_id = ""
         self._environment = environment
+        self._observe = observe
         self._loop = asyncio.get_running_loop()
         self._executions: dict[str, Execution] = {}
         self._waiters: dict[str, list[asyncio.Future[RunRecord | None]]] = {}
@@ -68,7 +76,6 @@ class Engine:
         self._lease = seconds(settings.lease)
         self._wake = asyncio.Event()
         self._claiming: asyncio.Task[None] | None = None
-        self._quiet = asyncio.Event()
         self._files: dict[str, str] = {}
         self._refused: set[tuple[str, str]] = set()
         """Workflows whose source does not load."""
@@ -174,21 +181,6 @@ class Engine:
                         if not waiters:
                             del self._waiters[run_id]
 
-    async def idle(self) -> None:
-        """Return once no run is left in this process and none can be claimed."""
-        while True:
-            self._quiet.clear()
-            self._wake.set()
-            await self._quiet.wait()
-            if not self._executions:
-                return
-            await self._next_end()
-
-    async def _next_end(self) -> None:
-        waiter = self._loop.create_future()
-        self._waiters.setdefault("", []).append(waiter)
-        await waiter
-
     # Opening and closing.
 
     async def start(self) -> None:
@@ -252,6 +244,9 @@ class Engine:
             return
 
         def settle(verdict: Verdict) -> None:
+            if verdict is None and self._observe is not None:
+                for event in append.events:
+                    self._observe(append.run_id, event)
             if not isinstance(verdict, StoreBusyError | StoreFullError):
                 done(verdict)
                 return
@@ -283,7 +278,6 @@ class Engine:
             self._loop.call_later(LAST_RETRY, lambda: self._release(run))
         if last is None or len(self._executions) == self.settings.concurrency - 1:
             self._wake.set()
-        self._tell("")
 
     # Claiming.
 
@@ -337,20 +331,17 @@ class Engine:
         while True:
             self._wake.clear()
             try:
-                claimed = await self._claim_some()
+                await self._claim_some()
             except WfgenError as error:
                 log.error("no run can be claimed: %s", error)
-                claimed = 1
                 await asyncio.sleep(FIRST_RETRY)
-            if not claimed:
-                self._quiet.set()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._lease / 3):
                     await self._wake.wait()
 
-    async def _claim_some(self) -> int:
+    async def _claim_some(self) -> None:
         if self._free <= 0:
-            return 1
+            return
         if self._heartbeat is not None and not self._heartbeat.valid:
             # Under a new id: what the old one held belongs to others now.
             self._drop_all()
@@ -360,7 +351,6 @@ class Engine:
         claimed = await self.store.claim(self.process_id, workflows, self._free)
         for one in claimed:
             self._take(one)
-        return len(claimed)
 
     def _take(self, claimed: Claimed) -> None:
         run = claimed.run
@@ -430,7 +420,12 @@ class Engine:
 
 @contextlib.asynccontextmanager
 async def open_engine(
-    registry: Registry, settings: Settings, *, work: bool = True, environment: Environment | None = None
+    registry: Registry,
+    settings: Settings,
+    *,
+    work: bool = True,
+    environment: Environment | None = None,
+    observe: Callable[[RunId, Event], None] | None = None,
 ) -> AsyncIterator[Engine]:
     """Open the engine that the settings name.
 
@@ -439,6 +434,7 @@ async def open_engine(
         settings: where the store is, lease, limits.
         work: whether this process claims and works runs, or is only a client.
         environment: clock, randomness and threads; the machine's own by default.
+        observe: told of each event that this process has recorded, on the engine's loop.
 
     Raises:
         StoreError: the store cannot be used.
@@ -447,7 +443,7 @@ async def open_engine(
     store = open_store(settings.engine, settings.project, environment)
     await store.open()
     try:
-        engine = Engine(store, registry, settings, environment)
+        engine = Engine(store, registry, settings, environment, observe)
         try:
             if work:
                 await engine.start()

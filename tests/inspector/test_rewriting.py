@@ -4,6 +4,7 @@ import ast
 import codecs
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -42,7 +43,8 @@ def mend(make: Make) -> Callable[..., str]:
         fixed = apply_fixes({path: text}, findings)
         assert fixed.left == ()
         new = fixed.texts.get(path, text)
-        compile(new, path, "exec", dont_inherit=True)
+        with warnings.catch_warnings(action="ignore"):  # about escapes in the text
+            compile(new, path, "exec", dont_inherit=True)
         left = found(make({path: new.encode()}))
         assert len(left) == len(findings) - len(fixed.applied)
         assert apply_fixes({path: new}, left).texts == {}
@@ -71,7 +73,8 @@ def mend(make: Make) -> Callable[..., str]:
             "from app.flows import (  # why\n    a,  # first\n\n    # second\n    b as c,\n)  # end\n",
         ),
         (
-            "try:\n    from ..m import (a,\n        b)\nexcept ImportError:\n    from .n import (\n      a, b # c\n  )\n",
+            "try:\n    from ..m import (a,\n        b)\nexcept ImportError:\n    from .n import (\n"
+            "      a, b # c\n  )\n",
             "try:\n    from app.m import (a,\n        b)\nexcept ImportError:\n    from app.flows.n import (\n"
             "      a, b # c\n  )\n",
         ),
@@ -222,9 +225,8 @@ def test_code_that_libcst_cannot_read_has_findings_without_fixes(make: Make, mon
         raise libcst.ParserSyntaxError("no", lines=[text], raw_line=1, raw_column=0)
 
     monkeypatch.setattr(rewriting.cst, "parse_module", refuse)
-    inspection = inspect(make({"flows/a.workflow.py": f"from .a import b\n{HEADER}    {DO}\n"}), cache=False)
-    assert [(d.code, d.fix) for d in inspection.diagnostics] == [("WF003", None), ("WF103", None)]
-    assert inspection.unreadable == frozenset()
+    findings = found(make({"flows/a.workflow.py": f"from .a import b\n{HEADER}    {DO}\n"}))
+    assert [(d.code, d.fix) for d in findings] == [("WF003", None), ("WF103", None)]
 
 
 DEEP = {
@@ -251,7 +253,7 @@ def test_deeply_nested_code_is_kept_from_libcst(make: Make, monkeypatch: pytest.
     [
         "x = " + "(" * 20 + "1" + ")" * 20,
         "x = f(g(h(i(j(k(l(m(1))))))))",
-        "x = f'" + "{x} ( :( " * 12 + "'",
+        "x = f'" + "{x} (1) 2) " * 30 + "'",
         "match x:\n    case A(b=[C(), {'d': (1 | 2)}]):\n        f(g(h(i(j(k(l(m(1))))))))",
         "x = (\n    [\n        {\n        }\n    ]\n)\n" * 30,
     ],
