@@ -83,7 +83,10 @@ def _files(
 
 
 def _shared(manifest: Manifest, text: Render, *, types_only: bool) -> Iterator[tuple[str, bytes]]:
-    yield "__init__.py", ownership.stamp(".py", text("package.py", views.Package(manifest.package)))
+    yield (
+        "__init__.py",
+        ownership.stamp(".py", text("package.py", views.Package(manifest.package, manifest.output.count("/") + 1))),
+    )
     yield "registry.py", ownership.seal(text("registry.py", modules.registry(manifest)))
     yield "workflow.py", ownership.seal(text("workflow.py", modules.handle(manifest)))
     yield "workers.py", ownership.seal(text("references.py", modules.workers(manifest)))

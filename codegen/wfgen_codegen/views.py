@@ -32,6 +32,8 @@ class Package:
 
     name: str
     """Its import name."""
+    depth: int
+    """How many folders lie between the project root and the generated files."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import ast
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from keyword import iskeyword
 from typing import Literal
 
@@ -50,11 +51,15 @@ class _Rewriter:
 
     def __init__(self, path: str, text: str) -> None:
         self._path = path
-        wrapper = MetadataWrapper(cst.parse_module(text), unsafe_skip_copy=True)
-        self._module = wrapper.module
-        self._parents: Mapping[cst.CSTNode, cst.CSTNode] = wrapper.resolve(ParentNodeProvider)
-        places = wrapper.resolve(PositionProvider)
+        self._wrapper = MetadataWrapper(cst.parse_module(text), unsafe_skip_copy=True)
+        self._module = self._wrapper.module
+        places = self._wrapper.resolve(PositionProvider)
         self._places = {node: _span(r) for node, r in places.items() if isinstance(node, cst.Call | cst.ImportFrom)}
+
+    @cached_property
+    def _parents(self) -> Mapping[cst.CSTNode, cst.CSTNode]:
+        """The node around each node; imports do without."""
+        return self._wrapper.resolve(ParentNodeProvider)
 
     def edits(self, problem: Problem) -> tuple[Edit, ...]:
         """What mends a problem; nothing if it cannot be mended safely."""

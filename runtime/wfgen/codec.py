@@ -39,7 +39,8 @@ def _adapter(annotation: Any) -> TypeAdapter[Any]:
     except PydanticUserError as error:
         raise DefinitionError(
             f"{type_name(annotation)} cannot be encoded: {error.message.splitlines()[0]}",
-            hint="Use pydantic models, dataclasses, TypedDicts or plain values.",
+            # pydantic's own advice on TypedDict before Python 3.12 needs no other beside it.
+            hint=None if "typing_extensions" in error.message else "Use models, dataclasses or plain values.",
         ) from None
 
 

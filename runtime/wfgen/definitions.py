@@ -233,7 +233,8 @@ def define_worker(
             thread, an `async def` on the engine's loop.
         description: one line for people; the docstring serves otherwise.
         tags: for finding it.
-        timeout: of one attempt.
+        timeout: of one attempt. A plain `def` cannot be stopped: its thread goes on while the attempt counts as
+            failed, and a retry may run beside it.
         retry: its policy, unless the step has its own.
         dispatch: `inline` works it in the run's process.
 
@@ -314,6 +315,8 @@ def _signature(function: Callable[..., Any], what: str, *, handle: bool) -> Sign
             hint="Take one; a model or dataclass holds several values.",
         )
     given = inputs[0] if inputs else None
+    if given is not None and given.kind is given.KEYWORD_ONLY:
+        raise DefinitionError(f"{what} takes its input {given.name!r} by keyword only.", hint="Remove the `*`.")
     return Signature(
         takes_input=given is not None,
         input_required=given is not None and given.default is inspect.Parameter.empty,

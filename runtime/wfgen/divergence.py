@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from wfgen.definitions import WorkflowDefinition
 from wfgen.errors import DivergenceError
 from wfgen.events import Event
 from wfgen.operations import Operation
@@ -26,21 +25,21 @@ def reproduces(operation: Operation | None, event: Event) -> bool:
 
 def divergence(
     run: RunRecord,
-    definition: WorkflowDefinition,
     event: Event,
     operation: Operation | None,
     open_operations: Iterable[Operation],
     recorded_later: set[str | None],
+    source: str,
 ) -> DivergenceError:
     """Say which step was expected and which was asked for, each with file and line.
 
     Args:
         run: the run.
-        definition: today's code.
         event: what was recorded and is not reproduced.
         operation: what the code asked for under the same key, if it did.
         open_operations: what the code waits for just now.
         recorded_later: keys of completions that are recorded behind `event`: not what was asked for in its place.
+        source: where the workflow is defined, as it is shown.
     """
     name = (event.key or "").partition("/")[2]
     target = f" -> {event.data['target']}" if event.data.get("target") else ""
@@ -50,9 +49,10 @@ def divergence(
     else:
         waiting = list(open_operations)
         waiting = [o for o in waiting if o.key not in recorded_later] or waiting
-        asked = ", ".join(map(repr, waiting[:SHOWN])) if waiting else f"nothing more ({definition.source})"
+        asked = ", ".join(map(repr, waiting[:SHOWN])) if waiting else f"nothing more ({source})"
     return DivergenceError(
         f"run {run.run_id} of workflow {run.workflow!r} version {run.version!r} does not follow its history: "
         f"expected {recorded}; asked for: {asked}.",
-        hint="Put the old steps back, or give the changed workflow a new version and keep this one for its runs.",
+        hint="The run has failed, and none of the new steps ran. To let others like it finish, put the old steps back; "
+        "to change the workflow, give it a new version and keep this one for runs in flight.",
     )

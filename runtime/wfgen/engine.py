@@ -327,7 +327,6 @@ class Engine:
         return validate(data, signature.input, what)
 
     async def _claim(self) -> None:
-        self.store.on_change(self._changed)
         while True:
             self._wake.clear()
             try:
@@ -445,6 +444,7 @@ async def open_engine(
     try:
         engine = Engine(store, registry, settings, environment, observe)
         try:
+            store.on_change(engine._changed)
             if work:
                 await engine.start()
             yield engine

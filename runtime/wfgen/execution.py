@@ -16,6 +16,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any
 
+from wfgen.codec import adapter
 from wfgen.definitions import MISSING, WorkflowDefinition
 from wfgen.divergence import divergence, reproduces
 from wfgen.errors import (
@@ -141,6 +142,7 @@ class Execution:
             return
         try:
             signature = self.definition.signature
+            adapter(signature.output)  # what could not be encoded at the end fails before the first step
             arguments: tuple[Any, ...] = ()
             if signature.takes_input and self.run.input is not None:
                 what = f"the input of run {self.run.run_id}"
@@ -208,8 +210,9 @@ class Execution:
                 self._finish(self._root)
             else:
                 self._check_openings()
+                self._take_messages()  # a request to cancel goes before what would start now
                 self._start_asked()
-                self._take_messages()
+                self._take_messages()  # and early payloads go to the hooks that were opened
         except (WfgenError, SystemExit) as error:
             self._fail(error)
         except Exception:
@@ -476,13 +479,14 @@ class Execution:
     # Divergence.
 
     def _check_rest(self) -> None:
-        """The code is at its end; what was recorded after that must belong to what it asked for."""
+        """The code is at its end; whatever else is recorded must belong to what it asked for."""
         for event, _ in self._deliveries:
             if event.key is not None and not reproduces(self._operations.get(event.key), event):
                 raise self._divergence(event)
+        self._check_openings()
 
     def _check_openings(self) -> None:
-        """Replay is over; what was recorded as open must have been asked for again."""
+        """All completions are delivered; what was recorded as open must have been asked for again."""
         for key, event in list(self._openings.items()):
             assert key is not None
             operation = self._operations.get(key)
@@ -494,7 +498,10 @@ class Execution:
     def _divergence(self, event: Event) -> DivergenceError:
         asked = [operation for operation in self._asked if not operation.future.done()]
         later = {later.key for later, _ in self._deliveries}
-        return divergence(self.run, self.definition, event, self._operations.get(event.key or ""), asked, later)
+        filename, _, line = self.definition.source.rpartition(":")
+        source = f"{self._host.shorten(filename)}:{line}"
+        operation = self._operations.get(event.key or "")
+        return divergence(self.run, event, operation, asked, later, source)
 
     def _on_loop_exception(self, context: dict[str, Any]) -> None:
         if not self.closed:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
-from wfgen.codec import ANY, hints
+from wfgen.codec import ANY, adapter, hints
 from wfgen.definitions import MISSING, Job, WorkerDefinition
 from wfgen.errors import InvalidInputError
 from wfgen.ids import HookToken
@@ -111,6 +111,7 @@ class Operation:
             self.data = MISSING
         else:
             self.data = (self.execution.codec.validate(self.data, signature.input, what), signature.input)
+        adapter(signature.output)  # what could not be encoded afterwards fails before it runs
         self.function = worker.function
         self.annotation = signature.output
         self.job_parameter = signature.job_parameter

@@ -6,9 +6,10 @@ A value that does not fit names itself and where it came from.
 from __future__ import annotations
 
 import difflib
+import keyword
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -110,10 +111,36 @@ class Settings(BaseModel):
                 except ValidationError as error:
                     raise _bad(name, origin_of_name, error) from None
         try:
-            return cls.model_validate({"project": project, **values}, strict=True)
+            settings = cls.model_validate({"project": project, **values}, strict=True)
         except ValidationError as error:
             name = str(error.errors()[0]["loc"][0])
             raise _bad(name, origins.get(name, "default"), error) from None
+        for name, problem in settings._misplaced():
+            raise ConfigurationError(f"bad setting {name!r} ({origins.get(name, 'default')}): {problem}")
+        return settings
+
+    def _misplaced(self) -> Iterator[tuple[str, str]]:
+        """Folders that cannot serve, each with what is wrong."""
+        if self.root is not None and not (self.project / self.root).is_dir():
+            yield "root", f"there is no folder {self.root!r} in {self.project}."
+        if self.templates is not None and self.templates.strip() == "":
+            yield "templates", "it is empty."
+        if self.output is None:
+            return
+        try:
+            parts = (self.project / self.output).relative_to(self.import_root).parts
+        except ValueError:
+            parts = ("..",)
+        if not parts or not all(part.isidentifier() and not keyword.iskeyword(part) for part in parts):
+            yield (
+                "output",
+                (
+                    f"{self.output!r} is no package that could be imported from {self.import_root}. "
+                    "Give a folder below it whose parts are identifiers, such as 'flows/wfgen_gen'."
+                ),
+            )
+        elif (self.import_root / Path(*parts)).with_suffix(".py").exists():
+            yield "output", f"a module of that name stands beside it: {Path(*parts).with_suffix('.py')}."
 
 
 def _bad(name: str, origin: str, error: ValidationError) -> ConfigurationError:

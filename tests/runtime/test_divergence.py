@@ -94,8 +94,18 @@ def _replay(tmp_path: Path, body: str, *, parked: bool = True) -> str | None:
         ('    await workflow.do("new", "stock.other")\n' + OLD, "step 'reserve'", "step 'new'", 2),
         (OLD.replace('sleep("pause"', 'sleep("other pause"'), "step 'pause' (sleep)", "step 'other pause'", 4),
         ('    return "nothing"\n', "step 'reserve'", "nothing more", 1),
+        (OLD.rpartition("    await")[0] + '    return "early"\n', "step 'pause' (sleep)", "nothing more", 1),
     ],
-    ids=["renamed", "another target", "another form", "removed", "inserted", "open sleep renamed", "returns early"],
+    ids=[
+        "renamed",
+        "another target",
+        "another form",
+        "removed",
+        "inserted",
+        "open sleep renamed",
+        "returns early",
+        "returns while a sleep is pending",
+    ],
 )
 def test_a_divergence_is_told_with_both_places(tmp_path: Path, body: str, expected: str, asked: str, line: int) -> None:
     """No new step executes; the error names the expected and the asked-for step with file:line."""

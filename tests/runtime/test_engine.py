@@ -30,6 +30,7 @@ from wfgen import (
     define_workflow,
 )
 from wfgen.definitions import NAMESPACE
+from wfgen.engine import open_engine
 
 
 class Order(BaseModel):
@@ -365,6 +366,57 @@ def test_unknown_worker_names_the_nearest() -> None:
 def test_step_timeout_is_a_step_error() -> None:
     """Who catches StepError catches timeouts too."""
     assert issubclass(StepTimeoutError, StepError)
+
+
+def test_a_run_that_is_cancelled_before_anybody_works_it_does_nothing(project: Any) -> None:
+    """The request to cancel goes before the first step."""
+
+    async def start(engine: Any) -> Any:
+        run = await engine.start_run("all_forms", Order(id="o-1"))
+        await run.cancel()
+        return run.id
+
+    run_id = project.scenario(globals(), start, work=False)
+
+    async def work(engine: Any) -> None:
+        with pytest.raises(RunCancelledError):
+            await engine.run(run_id).result()
+        assert CALLS == []
+
+    project.scenario(globals(), work)
+
+
+def test_a_client_alone_is_told_of_a_result_by_another_process(project: Any) -> None:
+    """Without work=True, result() returns when whoever works the store has finished the run."""
+
+    async def scenario(client: Any) -> None:
+        async with open_engine(client.registry, client.settings):
+            run = await client.start_run("parallel", 2)
+            assert await run.result(timeout="10s") == 2
+
+    project.scenario(globals(), scenario, work=False)
+
+
+class Unencodable:
+    pass
+
+
+@define_workflow
+async def result_cannot_be_encoded(workflow: Workflow) -> Unencodable:
+    await workflow.do("effect", lambda: CALLS.append("effect"))
+    return Unencodable()
+
+
+def test_a_result_type_that_cannot_be_encoded_fails_before_the_first_step(project: Any) -> None:
+    """A declared type that pydantic cannot encode is told of before anything has an effect."""
+
+    async def scenario(engine: Any) -> None:
+        run = await engine.start_run("result_cannot_be_encoded")
+        with pytest.raises(RunFailedError, match="Unencodable"):
+            await run.result()
+        assert CALLS == []
+
+    project.scenario(globals(), scenario)
 
 
 def test_a_cancelled_start_strands_no_run(project: Any) -> None:

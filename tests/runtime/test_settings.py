@@ -91,6 +91,7 @@ def test_the_import_root_is_src_when_there_is_code_in_it(tmp_path: Path) -> None
     assert Settings.load(tmp_path).import_root == tmp_path
     (tmp_path / "src" / "flows" / "a.py").touch()
     assert Settings.load(tmp_path).import_root == tmp_path / "src"
+    (tmp_path / "lib").mkdir()
     assert Settings.load(tmp_path, root="lib").import_root == tmp_path / "lib"
     (tmp_path / "src" / "__init__.py").touch()
     assert Settings.load(tmp_path).import_root == tmp_path
@@ -167,3 +168,23 @@ def test_a_file_that_is_no_text_is_told(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_bytes(b"[tool.wfgen]\nengine = '\xff'\n")
     with pytest.raises(ConfigurationError, match=r"pyproject\.toml cannot be read"):
         Settings.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ('root = "nope"', "there is no folder 'nope'"),
+        ('output = "."', "no package that could be imported"),
+        ('output = "../x"', "no package that could be imported"),
+        ('output = "a b/c-d"', "no package that could be imported"),
+        ('output = "flows/models"', "a module of that name stands beside it"),
+    ],
+)
+def test_folders_that_cannot_serve(tmp_path: Path, table: str, words: str) -> None:
+    """A root that is missing and an output that could not be imported are refused with the setting's name."""
+    (tmp_path / "flows").mkdir()
+    (tmp_path / "flows" / "models.py").touch()
+    (tmp_path / "pyproject.toml").write_text(f"[tool.wfgen]\n{table}\n")
+    with pytest.raises(ConfigurationError, match=words) as caught:
+        Settings.load(tmp_path)
+    assert "pyproject.toml" in str(caught.value)
