@@ -11,6 +11,10 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 
+THREADS = 64
+"""Synchronous steps that run at once. They mostly wait, so that this has little to do with the number of cores."""
+
+
 class Clock(Protocol):
     """Two clocks: `time` for what is recorded, `monotonic` for leases and timeouts. Both in seconds."""
 
@@ -43,5 +47,5 @@ class Environment:
     random: random.Random = field(default_factory=random.SystemRandom)
     start_thread: Callable[[Callable[[], None], str], threading.Thread] = _start_thread
     """Starts a daemon thread: target, name."""
-    executor: Callable[[], Executor] = lambda: ThreadPoolExecutor(thread_name_prefix="wfgen-step")
-    """Makes the pool that synchronous steps run in."""
+    executor: Callable[[], Executor] = lambda: ThreadPoolExecutor(THREADS, thread_name_prefix="wfgen-step")
+    """Makes the pool that synchronous steps run in; its threads are started as they are needed."""
