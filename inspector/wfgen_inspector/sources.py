@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
+import stat
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -71,9 +73,11 @@ def read(path: Path) -> Source:
     """Read a file.
 
     Raises:
-        UnreadableError: it cannot be read.
+        UnreadableError: it cannot be read, or is something that need not have an end, such as a pipe.
     """
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # opening a pipe would wait for whoever writes to it
+            raise UnreadableError("this is not a regular file.", hint="Put a file in its place, or rename it.")
         with open(path, "rb", buffering=0) as file:
             return Source(file.read())
     except OSError as error:

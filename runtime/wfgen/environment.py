@@ -10,7 +10,6 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol
 
-
 THREADS = 64
 """Synchronous steps that run at once. They mostly wait, so that this has little to do with the number of cores."""
 

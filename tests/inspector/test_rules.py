@@ -9,7 +9,7 @@ import pytest
 
 from wfgen.manifest import Manifest, Span, WorkerEntry, WorkflowEntry
 from wfgen.settings import Settings
-from wfgen_inspector import rules
+from wfgen_inspector import inspect, rules
 from wfgen_inspector.checking import check
 from wfgen_inspector.diagnostics import Diagnostic, Edit
 from wfgen_inspector.facts import FileFacts, ImportFact, LinkedTarget, Problem, Project, WorkerFact, WorkflowFact
@@ -248,6 +248,36 @@ def test_a_type_of_its_own_file_does_not_cross() -> None:
     """Definitions may use the types of their own file."""
     own = worker("users.create", 6, input="wfgen_gen.files.a.User")
     assert found(file("a.workflow.py", declared_types=(("User", line(4)),), workers=(own,))) == []
+
+
+def test_a_type_that_is_compared_by_structure_does_not_cross_within_its_file(tmp_path: Path) -> None:
+    """By id a worker takes aliases and typed dicts of its own file; type checkers see no second type in them."""
+    source = """\
+from typing import TypedDict
+from wfgen import Workflow, define_worker, define_workflow
+
+Hosts = list[str]
+
+class Probe(TypedDict):
+    hosts: Hosts
+
+@define_worker("probe")
+def probe(target: Probe) -> Hosts:
+    return target["hosts"]
+
+@define_workflow
+async def watch(workflow: Workflow, host: str) -> Hosts:
+    return await workflow.do("probe", "probe", Probe(hosts=[host]))
+"""
+    (tmp_path / "a.workflow.py").write_text(source)
+    assert inspect(Settings(project=tmp_path), cache=False).diagnostics == ()
+    (tmp_path / "a.workflow.py").write_text(
+        source.replace("list[str]", 'NewType("Hosts", str)').replace("import TypedDict", "import NewType, TypedDict")
+    )
+    (finding,) = inspect(Settings(project=tmp_path), cache=False).diagnostics
+    assert (finding.code, finding.line) == ("WF011", 4)
+    assert "`wfgen_gen.files.a.Hosts`" in finding.message
+    assert [(r.file, r.line) for r in finding.related] == [("a.workflow.py", 15)]
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""WF011: a type of a workflow or worker file that others need."""
+"""WF011: a type of a workflow or worker file that others need, or that is needed under another name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ from wfgen_inspector.rules.rule import Finding, Rule, Sample
 _DOTTED = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)+")
 
 Crossings = dict[tuple[str, str], list[Related]]
-"""(file, type declared there) -> places in other files that need it."""
+"""(file, type declared there) -> places that need it."""
+
+_CLASS = re.compile(r"^class \w+(.*)$", re.MULTILINE)
+_STRUCTURAL = re.compile(r"\b(?:TypedDict|Protocol)\b")
+_NOMINAL_CALL = re.compile(r"\b(?:NewType|NamedTuple|namedtuple|\w*Enum)\(")
 
 
 def check(project: Project) -> Iterator[Finding]:
@@ -26,14 +30,24 @@ def check(project: Project) -> Iterator[Finding]:
         span = next((span for declared, span in facts.declared_types if declared == name), None)
         if span is None:
             continue
-        first = min(places, key=lambda place: (place.file, place.line, place.column))
+        first = min(places, key=lambda place: (place.file == path, place.file, place.line, place.column))
         folder = path.rpartition("/")[0]
-        models = f"{folder}/models.py" if folder else "models.py"
+        move = f"Move `{name}` to an ordinary module, such as {folder + '/' if folder else ''}models.py, and import it"
+        if first.file == path:
+            generated = f"{project.manifest.package}.{facts.module}.{name}"
+            message = (
+                f"type `{name}` is declared in {path}, which gives work to a worker of its own by id in line "
+                f"{first.line}, and to type checkers that worker's type is another one, `{generated}`."
+            )
+            hint = f"{move} from there, or give the step the worker's function itself."
+        else:
+            message = f"type `{name}` is declared in {path} and needed by {first.file}, line {first.line}."
+            hint = f"{move} from there in both files."
         yield Finding(
             path,
             span,
-            f"type `{name}` is declared in {path} and needed by {first.file}, line {first.line}.",
-            f"Move `{name}` to an ordinary module, such as {models}, and import it from there in both files.",
+            message,
+            hint,
             tuple(sorted(dict.fromkeys(places), key=lambda place: (place.file, place.line, place.column))),
         )
 
@@ -50,7 +64,8 @@ def _by_signature(project: Project, crossings: Crossings) -> None:
 
 
 def _by_target(project: Project, crossings: Crossings) -> None:
-    """Types of a worker or workflow that a workflow in another file gives work to."""
+    """Types of a worker or workflow that a workflow gives work to: in another file, or by id or reference."""
+    named = {facts.path: frozenset(_named(project, facts)) for facts in project.files}
     for target in project.targets:
         found: tuple[tuple[FileFacts, WorkerFact | WorkflowFact], ...] = (
             project.workers_by_id.get(target.id, ())
@@ -58,11 +73,30 @@ def _by_target(project: Project, crossings: Crossings) -> None:
             else project.workflows_by_name.get(target.id, ())
         )
         for facts, definition in found:
-            if facts.path == target.file:
+            is_own = facts.path == target.file
+            if is_own and target.span not in named[facts.path]:
                 continue
             for name in definition.local_types:
+                if is_own and not _is_nominal(facts, name):
+                    continue
                 place = Related(target.file, target.span.line, target.span.column, f"gives work to {target.id!r}")
                 crossings.setdefault((facts.path, name), []).append(place)
+
+
+def _named(project: Project, facts: FileFacts) -> Iterator[Span]:
+    """Targets that name a worker by its id or its generated reference; a function has the types of its own file."""
+    references = f"{project.manifest.package}.workers."
+    for workflow in facts.workflows:
+        for target in workflow.targets:
+            if target.kind == "worker" and (target.reference is None or target.reference.startswith(references)):
+                yield target.span
+
+
+def _is_nominal(facts: FileFacts, name: str) -> bool:
+    """Whether a type of the same fields in another module is another type, as it is not for aliases."""
+    text = next((declaration.text for declaration in facts.declarations if declaration.name == name), "")
+    header = _CLASS.search(text)
+    return bool(_NOMINAL_CALL.search(text)) if header is None else not _STRUCTURAL.search(header[1])
 
 
 def _definitions(facts: FileFacts) -> Iterator[tuple[WorkflowFact | WorkerFact, Span]]:
@@ -112,19 +146,42 @@ _MODEL = """\
 class Signup(BaseModel):{mark}
     email: str
 """
+_PROBE = """\
+from dataclasses import dataclass
+
+from app.wfgen_gen import Workflow, workers
+from wfgen import define_worker, define_workflow
+
+
+@dataclass
+class Probe:{mark}
+    host: str
+
+
+@define_worker("probe")
+def probe(target: Probe) -> bool:
+    return bool(target.host)
+
+
+@define_workflow
+async def watch(workflow: Workflow, host: str) -> bool:
+    return await workflow.do("probe", {target}, Probe(host))
+"""
 
 RULE = Rule(
     code="WF011",
     name="crossing-type",
     severity="warning",
-    summary="A type that is declared in a workflow or worker file is needed by another one.",
+    summary="A type that is declared in a workflow or worker file is needed outside of it.",
     what="Reports types declared in a `*.workflow.py` or `*.worker.py` that the signature of a worker or workflow in "
-    "another file needs, or that a workflow in another file sends or receives.",
+    "another file needs, that a workflow in another file sends or receives, or that a workflow of the same file gives "
+    "to a worker by its id or reference.",
     why="Whoever needs the type has to load the whole workflow file to get it: worker processes then load code that "
     "they never run, files start to import each other, and an engine that sandboxes workflows sees two classes of one "
-    "name.",
+    "name. Type checkers do so even within one file: a worker's id and reference take the type of the generated module, "
+    "and what the workflow gives them has that of the file.",
     remedy="Declare the type in an ordinary module, such as `models.py`, and import it from there. Types that only "
-    "clients of the workflow use may stay.",
+    "clients of the workflow use may stay, and so may those of a worker whose function itself is given to `do`.",
     check=check,
     invalid=(
         Sample(
@@ -168,8 +225,11 @@ async def create_user(signup: Signup) -> str:
 """,
             }
         ),
+        Sample({"app/probes.workflow.py": _PROBE.format(mark="  # <- here", target='"probe"')}),
+        Sample({"app/probes.workflow.py": _PROBE.format(mark="  # <- here", target="workers.probe")}),
     ),
     valid=(
+        Sample({"app/probes.workflow.py": _PROBE.format(mark="", target="probe")}),
         Sample(
             {
                 "flows/onboarding.workflow.py": """\
