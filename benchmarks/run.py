@@ -84,7 +84,8 @@ def main() -> None:
     rows = [row for name in arguments.section or sections for row in sections[name](arguments.rounds)]
     print("\n| what | against | measured | aim | |\n|---|---|---|---|---|")
     for what, against, figure, aim, met in rows:
-        print(f"| {what} | {against} | {figure:.2f} | {aim} | {'met' if met else 'missed'} |")
+        verdict = ("met" if met else "missed") if aim else ""
+        print(f"| {what} | {against} | {figure:.2f} | {aim} | {verdict} |")
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ def check(
     Exit code 1 when there are errors (with --strict also for warnings), else 0.
     """
     from wfgen_cli import terminal
+    from wfgen_cli.inspecting import note_no_sources
     from wfgen_cli.project import load_settings
     from wfgen_inspector import inspect
     from wfgen_inspector.formats import render
@@ -37,7 +38,9 @@ def check(
     text = render(found, output_format, settings.project, terminal.has_color(sys.stdout))
     if text:
         terminal.say(text.removesuffix("\n"))
-    if not found and output_format == "full":
+    if not inspection.sources:
+        note_no_sources(settings.project)
+    elif not found and output_format == "full":
         terminal.note(f"No findings in {terminal.count(len(inspection.sources), 'file')}.")
     if inspection.errors or (found and (strict or settings.strict) and any(d.severity != "info" for d in found)):
         raise typer.Exit(1)

@@ -2,7 +2,7 @@
 
 WfgenError
 ├── ArgumentError   WF610  an argument names something that is not there or cannot be used
-└── FoundError      WF611  what was asked about is not well: exit code 1, where all others are 2
+└── OutputError     WF611  standard output cannot be written
 """
 
 from __future__ import annotations
@@ -28,6 +28,18 @@ class ArgumentError(WfgenError):
     """An argument of a command names something that is not there or cannot be used."""
 
     code: ClassVar[str] = "WF610"
+
+
+class OutputError(WfgenError):
+    """What a command has to say cannot be written to standard output."""
+
+    code: ClassVar[str] = "WF611"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"the output cannot be written: {reason}.",
+            hint="Check where standard output goes: a full disk, or `>&-` in a script.",
+        )
 
 
 def report(error: Exception) -> int:

@@ -11,6 +11,7 @@ from wfgen_cli.options import AsJson, Dash, EngineUrl, Input, InputFile, Project
 
 if TYPE_CHECKING:
     from wfgen.engine import Engine
+    from wfgen.settings import Settings
     from wfgen.store.protocol import HookRecord
 
 MOST = 1_000_000
@@ -79,7 +80,7 @@ def resume(
 ) -> None:
     """Send a hook its payload.
 
-    Addressed by run and name, it is kept if the run has not got there yet.
+    Addressed by run and name, it is kept if the run has not got there yet, unless its workflow has no such hook.
     """
     from wfgen.engine import open_engine
     from wfgen.errors import UnknownHookError
@@ -108,6 +109,8 @@ def resume(
 
     async def send() -> str:
         async with open_engine(registry, settings, work=False) as opened:
+            if run is not None and name is not None:
+                await _require_hook(opened, settings, run, name)
             kind = await _payload_type(opened, token, run, name)
             encoded = opened.codec.validate_json(payload, kind, "the payload of the hook")
             return await opened.resume(encoded, token=token, run_id=run, name=name)
@@ -119,6 +122,39 @@ def resume(
         terminal.say("This hook was resumed before; nothing changes.")
     else:
         terminal.say("Sent.")
+
+
+async def _require_hook(engine: Engine, settings: Settings, run_id: str, name: str) -> None:
+    """Refuse a hook that the run can never get to, as far as the graph of its workflow can tell.
+
+    Raises:
+        UnknownHookError: there is none of that name.
+        UnknownRunError: there is no such run.
+    """
+    from wfgen.errors import ConfigurationError, UnknownHookError
+    from wfgen.manifest import Opaque, Step, walk
+    from wfgen_cli.project import stored_manifest
+    from wfgen_codegen.errors import StoredManifestError
+    from wfgen_inspector.suggestions import did_you_mean, nearest
+
+    run = await engine.store.get_run(run_id)
+    try:
+        manifest = stored_manifest(settings)
+    except (ConfigurationError, StoredManifestError):
+        return
+    workflow = next((w for w in manifest.workflows if (w.name, w.version) == (run.workflow, run.version)), None)
+    if workflow is None or name in {hook.name for hook in await engine.store.hooks(run_id=run_id)}:
+        return
+    nodes = list(walk(workflow.body))
+    hooks = [node for node in nodes if isinstance(node, Step) and node.form in ("hook", "create_hook")]
+    known = {hook.name for hook in hooks}
+    if name in known or any(hook.dynamic for hook in hooks) or any(isinstance(node, Opaque) for node in nodes):
+        return
+    listed = f"It has {', '.join(map(repr, sorted(known)))}." if known else "It has none."
+    raise UnknownHookError(
+        f"workflow {run.workflow!r} version {run.version!r}, which run {run_id} works, has no hook {name!r}.",
+        hint=f"{did_you_mean(nearest(name, known)) or listed} A new one is known after `wfgen prebuild`.",
+    )
 
 
 async def _payload_type(engine: Engine, token: str | None, run_id: str | None, name: str | None) -> Any:

@@ -95,6 +95,12 @@ def main() -> int:
         0: fine; 1: errors or drift were found, or a run failed; 2: bad arguments or settings, an unusable store, or
         an internal error; 130: interrupted.
     """
+    if sys.stderr is None:  # closed by whoever started us: then nobody is told
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+    if sys.stdout is None:
+        from wfgen_cli.failures import OutputError, report
+
+        return report(OutputError("standard output is closed"))
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal that knows no Unicode is no reason to fail
             stream.reconfigure(errors="backslashreplace")
@@ -104,8 +110,10 @@ def main() -> int:
     except BrokenPipeError:
         code = 1
     except Exception as error:
-        from wfgen_cli.failures import report
+        from wfgen_cli.failures import OutputError, report
 
+        if isinstance(error, OSError) and _is_of_output(error):
+            error = OutputError(error.strerror or str(error))
         code = report(error)
     _end_quietly()
     return code
@@ -119,6 +127,17 @@ def _run() -> int:
             return end.code
         return 0 if end.code is None else 2
     return 0
+
+
+def _is_of_output(error: OSError) -> bool:
+    """Whether an error was raised by what writes to standard output: the innermost of the functions under way."""
+    from wfgen_cli import terminal
+
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    writers = (terminal.say, terminal.say_text, typer.echo, main)
+    return place is not None and place.tb_frame.f_code in [writer.__code__ for writer in writers]
 
 
 def _end_quietly() -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wfgen_cli import freshness, terminal
+from wfgen_cli.inspecting import note_no_sources
 from wfgen_cli.options import AsJson, Project, example, new_app
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def prebuild(
     if not (check or diff or force):
         memory = freshness.recall(Path(project or "."), types_only=types_only)
         if memory is not None:
-            _tell(memory.answer, as_json=as_json)
+            _tell(memory.answer, memory.project, as_json=as_json)
             return
     raise typer.Exit(_prebuild(project, check=check, diff=diff, types_only=types_only, force=force, as_json=as_json))
 
@@ -66,7 +67,7 @@ def _prebuild(folder: str | None, *, check: bool, diff: bool, types_only: bool, 
     inspection = inspect(settings)
     if has_failed(settings, inspection):
         freshness.forget(settings.project)
-        _tell(_answer(settings, inspection, None, written=False), as_json=as_json)
+        _tell(_answer(settings, inspection, None, written=False), settings.project, as_json=as_json)
         return FOUND
     planned = plan(render(inspection.manifest, settings, types_only=types_only), output)
     answer = _answer(settings, inspection, planned, written=not (check or diff))
@@ -74,10 +75,10 @@ def _prebuild(folder: str | None, *, check: bool, diff: bool, types_only: bool, 
         terminal.say_text(planned.diff())
         return FOUND if planned.drift else 0
     if check or diff:
-        _tell(answer, as_json=as_json)
+        _tell(answer, settings.project, as_json=as_json)
         return FOUND if planned.drift else 0
     planned.apply(force=force)
-    _tell(answer, as_json=as_json)
+    _tell(answer, settings.project, as_json=as_json)
     _warn_of_old_package(settings, output)
     freshness.remember(replace(memory, answer=_settled(answer)), types_only=types_only)
     return 0
@@ -127,6 +128,7 @@ def _answer(settings: Settings, inspection: Inspection, planned: Plan | None, *,
         "schema_version": 1,
         "package": inspection.manifest.package,
         "output": inspection.manifest.output,
+        "sources": len(inspection.sources),
         "workflows": len(inspection.manifest.workflows),
         "workers": len(inspection.manifest.workers),
         "failed": planned is None,
@@ -153,7 +155,9 @@ def _settled(answer: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _tell(answer: dict[str, Any], *, as_json: bool) -> None:
+def _tell(answer: dict[str, Any], project: Path, *, as_json: bool) -> None:
+    if not answer["sources"]:
+        note_no_sources(project)
     if as_json:
         terminal.say_json({key: value for key, value in answer.items() if key != "text"})
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import subprocess
@@ -122,6 +123,46 @@ def test_closed_pipe(empty: Any) -> None:
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=30, env=empty.environment())
     assert done.stdout.startswith("CODE")
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("words", ["list", "list --json", "--version", "--help", "explain WF101"])
+@pytest.mark.parametrize(("target", "reason"), [("/dev/full", "No space left on device"), ("&-", "closed")])
+def test_output_that_cannot_be_written(empty: Any, words: str, target: str, reason: str) -> None:
+    """A full disk behind standard output, or none at all, is one line and exit code 2, and no bug of wfgen."""
+    command = f"'{WFGEN}' {words} >{target}"
+    done = subprocess.run(
+        ["sh", "-c", command],
+        cwd=empty.folder,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        env=empty.environment({"WFGEN_DEBUG": ""}),
+    )
+    assert done.returncode == 2
+    error = done.stderr[done.stderr.index("error[") :]
+    assert error.startswith("error[WF611]: the output cannot be written: ")
+    assert reason in error
+    assert len(error.splitlines()) == 2
+
+
+def test_nobody_listens_to_stderr(empty: Any) -> None:
+    """Without standard error, notes are dropped and do not get into the output."""
+    command = f"'{WFGEN}' list --json 2>&-"
+    done = subprocess.run(
+        ["sh", "-c", command], cwd=empty.folder, capture_output=True, text=True, timeout=30, env=empty.environment()
+    )
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["workflows"] == []
+
+
+@pytest.mark.parametrize("words", [["prebuild"], ["prebuild", "--json"], ["check"], ["list"], ["list", "--json"]])
+def test_no_source_at_all(empty: Any, shop: Any, words: list[str]) -> None:
+    """A folder without sources, which may be the wrong one, is told of on stderr, each time; it is no error."""
+    for _ in range(2):
+        done = empty(*words)
+        assert done.returncode == 0
+        assert f"No *.workflow.py or *.worker.py was found below {empty.folder}; `wfgen init`" in done.stderr
+    assert "found below" not in shop(*words).stderr
 
 
 def _on_terminal(words: list[str], folder: Path, env: dict[str, str]) -> str:

@@ -81,6 +81,29 @@ def test_hook_by_name_before_its_time(shop: Any) -> None:
     assert shop.ask("runs", "show", run_id, "--json")["output"] == "1 x tea: False"
 
 
+def test_hook_that_no_run_can_have(shop: Any) -> None:
+    """A hook's name that is not in the workflow's graph is refused with the one that was meant, and nothing is sent."""
+    run_id = shop("start", "approve", "--input", '{"item": "tea"}').stdout.strip()
+    done = shop("hooks", "resume", "--run", run_id, "--name", "aproval", "--input", '{"ok": true}')
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith(
+        f"error[WF725]: workflow 'approve' version '1', which run {run_id} works, has no hook"
+    )
+    assert "Did you mean 'approval'?" in done.stderr
+    nap = shop("start", "nap").stdout.strip()
+    assert "It has none." in shop("hooks", "resume", "--run", nap, "--name", "approval", "--input", "1").stderr
+
+
+@pytest.mark.parametrize("name", ['f"ask {data.item}"', "await workflow.do('name', lambda: 'ask tea')"])
+def test_hook_whose_name_is_not_in_the_graph(shop: Any, name: str) -> None:
+    """Where a hook's name is known at run time only, any name may be the right one."""
+    shop.replace("shop/orders.workflow.py", '"approval", Approval', f"{name}, Approval")
+    assert shop("prebuild").returncode == 0
+    run_id = shop("start", "approve", "--input", '{"item": "tea"}').stdout.strip()
+    assert shop("hooks", "resume", "--run", run_id, "--name", "ask tea", "--input", '{"ok": true}').stdout == "Sent.\n"
+
+
 def test_interrupted_run_is_kept(shop: Any, until: Any) -> None:
     """Ctrl-C ends `run` quietly with 130; the run goes on in a worker, and no step runs twice."""
     process = shop.start("run", "approve", "--input", '{"item": "tea"}')

@@ -326,3 +326,15 @@ def test_results_do_not_depend_on_hash_seed_or_folder(make: Make, tmp_path: Path
         for seed, folder in (("1", tmp_path), ("2", tmp_path / "flows"), ("77", Path("/")))
     }
     assert len(outputs) == 1
+
+
+def test_what_is_no_regular_file_is_not_opened(make: Make, tmp_path: Path) -> None:
+    """A pipe would be waited for and a device need not end: they and links to them are files that cannot be read."""
+    settings = make({"a.workflow.py": SOUND.format(name="flow")})
+    os.mkfifo(tmp_path / "pipe.workflow.py")
+    (tmp_path / "link.worker.py").symlink_to("pipe.workflow.py")
+    (tmp_path / "zero.worker.py").symlink_to("/dev/zero")
+    found = inspect(settings)
+    bad = {d.file: d.message for d in found.diagnostics if d.code == "WF002"}
+    assert bad == dict.fromkeys(("pipe.workflow.py", "link.worker.py", "zero.worker.py"), "this is not a regular file.")
+    assert found.fingerprint is None

@@ -8,7 +8,8 @@ RULE = Rule(
     name="unreadable-file",
     severity="error",
     summary="A workflow or worker file cannot be read, or is not UTF-8.",
-    what="Reports a source file that the file system refuses to give, or whose bytes are not UTF-8 text.",
+    what="Reports a source file that the file system refuses to give, that is no regular file (such as a pipe), or "
+    "whose bytes are not UTF-8 text.",
     why="What the file defines is unknown. Outputs that were generated from its last sound version are kept.",
     remedy="Give yourself the right to read the file, or save it as UTF-8 (with or without a byte order mark).",
     check=reported("WF002"),
