@@ -34,8 +34,9 @@ from wfgen.settings import Settings
 from wfgen.steps import StepRunner
 from wfgen.store.engines import open_store
 from wfgen.store.processes import this_process
-from wfgen.store.protocol import FINISHED, Append, Claimed, NewRun, RunRecord, Store, Verdict
+from wfgen.store.protocol import Append, Claimed, NewRun, RunRecord, Store, Verdict
 from wfgen.timers import Timers
+from wfgen.waiters import Waiters
 
 log = logging.getLogger("wfgen.engine")
 
@@ -68,7 +69,7 @@ class Engine:
         self._observe = observe
         self._loop = asyncio.get_running_loop()
         self._executions: dict[str, Execution] = {}
-        self._waiters: dict[str, list[asyncio.Future[RunRecord | None]]] = {}
+        self._waiters = Waiters(store, self._executions)
         self._timers = Timers(self._loop, environment.clock)
         self._executor: Executor = environment.executor()
         self._steps = StepRunner(self._loop, environment, self._executor)
@@ -163,23 +164,7 @@ class Engine:
             UnknownRunError: there is no such run.
         """
         async with asyncio.timeout(timeout):
-            while True:
-                waiter: asyncio.Future[RunRecord | None] = self._loop.create_future()
-                self._waiters.setdefault(run_id, []).append(waiter)
-                try:
-                    if run_id not in self._executions:
-                        record = await self.store.get_run(run_id)
-                        if record.status in FINISHED:
-                            return record
-                    told = await waiter
-                    if told is not None:
-                        return told
-                finally:
-                    waiters = self._waiters.get(run_id, [])
-                    if waiter in waiters:
-                        waiters.remove(waiter)
-                        if not waiters:
-                            del self._waiters[run_id]
+            return await self._waiters.finished(run_id)
 
     # Opening and closing.
 
@@ -211,9 +196,7 @@ class Engine:
             with contextlib.suppress(StoreError):
                 await self.store.leave(self.process_id)
         self._executor.shutdown(wait=False, cancel_futures=True)
-        for waiters in self._waiters.values():
-            for waiter in waiters:
-                waiter.cancel()
+        self._waiters.close()
 
     # What an execution needs (Host).
 
@@ -272,7 +255,7 @@ class Engine:
                 owner=None,
                 finished_at=last.events[-1].time,
             )
-            self._tell(run.run_id, record)
+            self._waiters.tell(record)
         else:
             # Given back after a while, if it is still ours: its record could not be written, or it was lost anyway.
             self._loop.call_later(LAST_RETRY, lambda: self._release(run))
@@ -397,9 +380,7 @@ class Engine:
 
     def _changed(self) -> None:
         self._wake.set()
-        for run_id in list(self._waiters):
-            if run_id not in self._executions:
-                self._tell(run_id)
+        self._waiters.look_again()
         if self._executions:
             self._spawn(self._fetch_messages())
 
@@ -410,11 +391,6 @@ class Engine:
             execution = self._executions.get(message.run_id)
             if execution is not None:
                 self._loop.call_soon(execution.receive, message)
-
-    def _tell(self, run_id: str, record: RunRecord | None = None) -> None:
-        for waiter in self._waiters.pop(run_id, []):
-            if not waiter.done():
-                waiter.set_result(record)
 
 
 @contextlib.asynccontextmanager

@@ -1,0 +1,67 @@
+"""Who waits for runs to finish."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+
+from wfgen.store.protocol import FINISHED, RunRecord, Store
+
+
+class Waiters:
+    """Wakes those who wait for a run: with its record when this process has finished it, or to look again.
+
+    Args:
+        store: where they look.
+        local: ids of the runs that this process works; nobody needs to look for those.
+    """
+
+    def __init__(self, store: Store, local: Collection[str]) -> None:
+        self._store = store
+        self._local = local
+        self._waiting: dict[str, set[asyncio.Future[RunRecord | None]]] = {}
+
+    async def finished(self, run_id: str) -> RunRecord:
+        """Wait until a run is finished.
+
+        Raises:
+            UnknownRunError: there is no such run.
+        """
+        while True:
+            # Before the look, so that nothing is missed between the two.
+            waiter: asyncio.Future[RunRecord | None] = asyncio.get_running_loop().create_future()
+            waiting = self._waiting.setdefault(run_id, set())
+            waiting.add(waiter)
+            try:
+                if run_id not in self._local:
+                    record = await self._store.get_run(run_id)
+                    if record.status in FINISHED:
+                        return record
+                told = await waiter
+                if told is not None:
+                    return told
+            finally:
+                waiting.discard(waiter)
+                if not waiting and self._waiting.get(run_id) is waiting:
+                    del self._waiting[run_id]
+
+    def tell(self, record: RunRecord) -> None:
+        """This process has finished a run."""
+        self._wake(record.run_id, record)
+
+    def look_again(self) -> None:
+        """Another process has written: runs that are not worked here may be finished."""
+        for run_id in list(self._waiting):
+            if run_id not in self._local:
+                self._wake(run_id, None)
+
+    def close(self) -> None:
+        """Nobody will be told any more."""
+        for waiting in self._waiting.values():
+            for waiter in waiting:
+                waiter.cancel()
+
+    def _wake(self, run_id: str, record: RunRecord | None) -> None:
+        for waiter in self._waiting.pop(run_id, ()):
+            if not waiter.done():
+                waiter.set_result(record)
