@@ -63,7 +63,9 @@ app = new_app(
 
 def _print_version(asked: bool) -> None:
     if asked:
-        print(f"wfgen {__version__} (Python {platform.python_version()})")
+        from wfgen_cli import terminal
+
+        terminal.say(f"wfgen {__version__} (Python {platform.python_version()})")
         raise typer.Exit
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Annotated
 
@@ -61,6 +62,8 @@ def run(
     async def work() -> None:
         from wfgen.engine import open_engine
 
+        # Whoever ends the process otherwise than by Ctrl-C means the same, and asyncio knows how to end on that.
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, signal.raise_signal, signal.SIGINT)
         async with open_engine(registry, settings) as opened:
             with advised():
                 run = await opened.start_run_json(name, text, version=version, idempotency_key=idempotency_key)

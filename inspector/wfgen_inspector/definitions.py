@@ -148,7 +148,10 @@ class Definitions:
         reading = self.reading
         if given is None or (isinstance(given, ast.Constant) and given.value is None and key != "id"):
             if not definition.is_open:
-                if not is_name(default):
+                if key == "id":
+                    hint = 'Give it one, as in `@define_worker("users.create")`.'
+                    reading.problem("WF006", span, "define_worker needs an id.", hint)
+                elif not is_name(default):
                     self._bad_name(default, span)
                 return default, span
             known: object = None

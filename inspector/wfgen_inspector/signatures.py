@@ -74,6 +74,7 @@ def workflow_signature(reading: Reading, function: Function, name: str) -> Signa
     (handle, _), *inputs = parameters
     if len(inputs) > 1:
         _too_many(reading, f"workflow {name!r}", inputs)
+    _positional(reading, function, f"workflow {name!r}", [parameter for parameter, _ in parameters])
     context = subscript(handle.annotation)
     given = inputs[0] if inputs else None
     return Signature(
@@ -112,6 +113,11 @@ def worker_signature(
     inputs = [(parameter, has_default) for parameter, has_default, is_job in parameters if not is_job]
     if len(inputs) > 1:
         _too_many(reading, f"worker {worker_id!r}", inputs)
+    _positional(reading, function, f"worker {worker_id!r}", [parameter for parameter, _ in inputs])
+    if reading.is_generator(function):
+        reading.problem(
+            "WF014", _header(reading, function), f"worker {worker_id!r} is a generator.", "Make it return its result."
+        )
     first = inputs[0] if inputs else None
     return Signature(
         input=None if first is None else _input(reading, first[0]),
@@ -168,6 +174,18 @@ def _too_many(reading: Reading, what: str, inputs: list[tuple[ast.arg, bool]]) -
         f"{what} takes {len(inputs)} inputs: {names}.",
         "Take one; a model or dataclass holds several values.",
     )
+
+
+def _positional(reading: Reading, function: Function, what: str, parameters: list[ast.arg]) -> None:
+    """Report parameters that the engine, which gives them by position, could not give."""
+    for parameter in parameters:
+        if parameter in function.args.kwonlyargs:
+            reading.problem(
+                "WF014",
+                reading.text.span(parameter),
+                f"{what} takes {parameter.arg!r} by keyword only.",
+                "Remove the `*` before it: the engine gives it by position.",
+            )
 
 
 def _header(reading: Reading, function: Function) -> Span:

@@ -126,8 +126,11 @@ def test_closed_pipe(empty: Any) -> None:
 
 
 @pytest.mark.parametrize("words", ["list", "list --json", "--version", "--help", "explain WF101"])
-@pytest.mark.parametrize(("target", "reason"), [("/dev/full", "No space left on device"), ("&-", "closed")])
-def test_output_that_cannot_be_written(empty: Any, words: str, target: str, reason: str) -> None:
+@pytest.mark.parametrize(
+    ("target", "unbuffered", "reason"),
+    [("/dev/full", "", "No space left on device"), ("/dev/full", "1", "No space left on device"), ("&-", "", "closed")],
+)
+def test_output_that_cannot_be_written(empty: Any, words: str, target: str, unbuffered: str, reason: str) -> None:
     """A full disk behind standard output, or none at all, is one line and exit code 2, and no bug of wfgen."""
     command = f"'{WFGEN}' {words} >{target}"
     done = subprocess.run(
@@ -136,7 +139,7 @@ def test_output_that_cannot_be_written(empty: Any, words: str, target: str, reas
         capture_output=True,
         text=True,
         timeout=30,
-        env=empty.environment({"WFGEN_DEBUG": ""}),
+        env=empty.environment({"PYTHONUNBUFFERED": unbuffered}),
     )
     assert done.returncode == 2
     error = done.stderr[done.stderr.index("error[") :]

@@ -104,11 +104,12 @@ def test_hook_whose_name_is_not_in_the_graph(shop: Any, name: str) -> None:
     assert shop("hooks", "resume", "--run", run_id, "--name", "ask tea", "--input", '{"ok": true}').stdout == "Sent.\n"
 
 
-def test_interrupted_run_is_kept(shop: Any, until: Any) -> None:
-    """Ctrl-C ends `run` quietly with 130; the run goes on in a worker, and no step runs twice."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_run_is_kept(shop: Any, until: Any, number: signal.Signals) -> None:
+    """Ctrl-C and SIGTERM end `run` quietly with 130; the run goes on in a worker, and no step runs twice."""
     process = shop.start("run", "approve", "--input", '{"item": "tea"}')
     until(lambda: "hook created" in shop.err())
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     assert process.wait(20) == 130
     assert "Traceback" not in shop.err()
     assert "`wfgen worker` goes on with it" in shop.err()

@@ -150,6 +150,11 @@ def test_equal_ids_of_a_worker_and_a_workflow_do_not_collide() -> None:
         ("a", "registry.x", "is taken"),
         ("a", "__class__", "`__class__` is private to"),
         ("a", "b.--c", "`__c` is private to"),
+        ("a", "b._wfgen_x", "has a `_wfgen_x` of its own"),
+        ("a", "b.-wfgen", "has a `_wfgen` of its own"),
+        ("a", "mro.b", "Python has a `mro` of its own"),
+        ("Sign-up", "sign_up", "'Sign-up' and 'sign_up' differ in nothing but case"),
+        ("Crm.a", "crm.b", "begin with `Crm` and `crm`, which differ in nothing but case"),
     ],
 )
 def test_names_that_cannot_stand_side_by_side(first: str, second: str, words: str) -> None:
@@ -160,6 +165,21 @@ def test_names_that_cannot_stand_side_by_side(first: str, second: str, words: st
     )
     (finding,) = check(project(*files))
     assert (finding.code, words in finding.message) == ("WF007", True), finding.message
+
+
+def test_versions_that_differ_in_case_only() -> None:
+    """Their diagrams would be one file where case makes no difference; both places are named."""
+    facts = file("a.workflow.py", workflows=(workflow("a", 3, version="1B"), workflow("a", 7, version="1b")))
+    (finding,) = check(project(facts))
+    assert (finding.code, finding.line) == ("WF007", 7)
+    assert "the versions '1B' and '1b' differ in nothing but case" in finding.message
+    assert [(r.line, r.message) for r in finding.related] == [(3, "version '1B' is defined here")]
+
+
+def test_case_makes_a_difference_where_no_file_is_shared() -> None:
+    """Workers have no files of their own, and a workflow's file is not the folder of others."""
+    workers = (worker("users.create"), worker("Users.create"))
+    assert found(file("a.worker.py", workers=workers, workflows=(workflow("crm"), workflow("Crm.a")))) == []
 
 
 def test_versions_of_one_workflow_do_not_collide() -> None:

@@ -8,7 +8,8 @@ RULE = Rule(
     name="bad-name",
     severity="error",
     summary="A workflow, version or worker has a name that is not allowed.",
-    what="Reports names other than letters, digits, `_`, `-` and `.`, up to 128 of them, ASCII only.",
+    what="Reports names other than letters, digits, `_`, `-` and `.`, up to 128 of them, ASCII only, "
+    "and workers without an id.",
     why="Names become identifiers, file names, parts of URLs and keys in the store; what is not safe in all of them is "
     "safe in none.",
     remedy="Choose a name of letters, digits, `_`, `-` and `.`. For text that people read, use `description=`.",
@@ -37,6 +38,17 @@ from wfgen import define_worker
 
 
 @define_worker("users/create")  # <- here
+async def create_user(email: str) -> str:
+    return email
+""",
+            path="users.worker.py",
+        ),
+        sample(
+            """\
+from wfgen import define_worker
+
+
+@define_worker  # <- here
 async def create_user(email: str) -> str:
     return email
 """,

@@ -29,12 +29,16 @@ def check(project: Project) -> Iterator[Finding]:
     yield from _taken("worker", workers, frozenset())
     yield from _collisions("workflow", workflows)
     yield from _collisions("worker", workers)
+    yield from _cases(workflows)
+    for definitions in project.workflows_by_name.values():
+        yield from _version_cases({fact.entry.version: (facts.path, fact.version_span) for facts, fact in definitions})
 
 
 def _taken(kind: str, names: dict[str, Place], reserved: frozenset[str]) -> Iterator[Finding]:
     for name, (file, span) in names.items():
         path = identifiers(name)
         private = next((part for part in path if part.startswith("__")), None)
+        own = next((part for part in path if part.startswith("_wfgen") or part == "mro"), None)
         if path[0] in reserved:
             message = f"the {kind} name {name!r} is taken: the generated client has a `{path[0]}` of its own."
             yield Finding(file, span, message, f"Choose another name; taken are {', '.join(sorted(reserved))}.")
@@ -43,6 +47,10 @@ def _taken(kind: str, names: dict[str, Place], reserved: frozenset[str]) -> Iter
                 f"the {kind} name {name!r} becomes `{'.'.join(path)}`, and `{private}` is private to Python classes."
             )
             yield Finding(file, span, message, "Let no part of the name start with two underscores or hyphens.")
+        elif own is not None:
+            owner = "Python" if own == "mro" else "the generated package"
+            message = f"the {kind} name {name!r} becomes `{'.'.join(path)}`, and {owner} has a `{own}` of its own."
+            yield Finding(file, span, message, "Let no part of the name be `mro` or start with `_wfgen`.")
 
 
 def _collisions(kind: str, names: dict[str, Place]) -> Iterator[Finding]:
@@ -63,6 +71,31 @@ def _collisions(kind: str, names: dict[str, Place]) -> Iterator[Finding]:
                 )
                 yield _finding(kind, names, name, shorter, message)
                 break
+
+
+def _cases(names: dict[str, Place]) -> Iterator[Finding]:
+    """Workflows whose clients would be one file, or lie in one folder, where the file system ignores case."""
+    paths: dict[tuple[str, bool], tuple[tuple[str, ...], str]] = {}
+    for name in sorted(names):
+        path = identifiers(name)
+        for length in range(1, len(path) + 1):
+            start = path[:length]
+            first, other = paths.setdefault(("/".join(start).casefold(), start == path), (start, name))
+            if first != start:
+                parts = "" if start == path else f"begin with `{'.'.join(first)}` and `{'.'.join(start)}`, which "
+                message = f"the workflow names {other!r} and {name!r} {parts}differ in nothing but case and share files"
+                yield _finding("workflow", names, name, other, message)
+                break
+
+
+def _version_cases(versions: dict[str, Place]) -> Iterator[Finding]:
+    """Versions of one workflow whose diagrams would be one file where the file system ignores case."""
+    seen: dict[str, str] = {}
+    for version in sorted(versions):
+        other = seen.setdefault(version.casefold(), version)
+        if other != version:
+            message = f"the versions {other!r} and {version!r} differ in nothing but case and share files"
+            yield _finding("version", versions, version, other, message)
 
 
 def _finding(kind: str, names: dict[str, Place], name: str, other: str, message: str) -> Finding:
@@ -97,10 +130,13 @@ RULE = Rule(
     severity="error",
     summary="Names cannot stand side by side in the generated package.",
     what="Reports names that become the same Python identifier (`sign-up` and `sign_up`), a name that is also the "
-    "first part of another (`users` and `users.create`), and names that the generated client uses itself "
-    f"({', '.join(f'`{name}`' for name in sorted(RESERVED))}).",
+    "first part of another (`users` and `users.create`), names and versions of workflows that differ in nothing but "
+    "case, names that the generated client uses itself "
+    f"({', '.join(f'`{name}`' for name in sorted(RESERVED))}), and names with a part that Python or the generated "
+    "package uses (`mro`, and what starts with `__` or `_wfgen`).",
     why="The generated package offers every name as an attribute (`wf.sign_up`, `workers.users.create`); of two names "
-    "for one attribute, one could not be reached.",
+    "for one attribute, one could not be reached. Workflows have files of their own in it as well, and many file "
+    "systems ignore case: there, one would overwrite the other.",
     remedy="Rename one of them.",
     check=check,
     required=True,
@@ -109,6 +145,7 @@ RULE = Rule(
         sample(_ONE.format(first="users", second="users.create", mark="  # <- here")),
         sample(_ONE.format(first="users", second="get_run", mark="  # <- here")),
         sample(_ONE.format(first="users", second="crm.__init__", mark="  # <- here")),
+        sample(_ONE.format(first="Users", second="users", mark="  # <- here")),
         Sample(
             {
                 "a.worker.py": """\

@@ -178,8 +178,8 @@ RULE = Rule(
     "to a worker by its id or reference.",
     why="Whoever needs the type has to load the whole workflow file to get it: worker processes then load code that "
     "they never run, files start to import each other, and an engine that sandboxes workflows sees two classes of one "
-    "name. Type checkers do so even within one file: a worker's id and reference take the type of the generated module, "
-    "and what the workflow gives them has that of the file.",
+    "name. Type checkers see two even within one file: a worker's id and its reference take the type of the generated "
+    "module, and what the workflow gives them has that of the file.",
     remedy="Declare the type in an ordinary module, such as `models.py`, and import it from there. Types that only "
     "clients of the workflow use may stay, and so may those of a worker whose function itself is given to `do`.",
     check=check,
