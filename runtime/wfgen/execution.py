@@ -1,10 +1,11 @@
 """One run, worked by this process: its loop, its history and the operations that are open.
 
 The rule: completions are delivered one at a time, in recorded order, each time until the run is quiet; live runs go
-the same way. In a replay nothing is started before all that is recorded has been delivered; in a live run the code may
-go on in memory while a completion is being written, but the step that it then asks for starts only once that
-completion is durable: so whatever has an effect follows from what is recorded. A recorded completion that belongs to
-no operation that was asked for, or to one of another form or target, is a divergence.
+the same way. In a replay nothing is started before all that is recorded has been delivered. In a live run the code
+goes on in memory before a completion is written, so that what follows from it at once (a timer, a hook, the end of the
+run) is written with it; but the step that the code then asks for starts only once that completion is durable. So
+whatever has an effect follows from what is recorded. A recorded completion that belongs to no operation that was asked
+for, or to one of another form or target, is a divergence.
 """
 
 from __future__ import annotations
@@ -346,9 +347,8 @@ class Execution:
         self._complete(self._recorder.record(type, operation, data, payload), value)
 
     def _complete(self, event: Event, value: Any = MISSING) -> None:
-        """A completion is on its way to the record: the code may go on while it is written."""
+        """A completion is on its way to the record, and is written with what the code does next."""
         self._deliveries.append((event, value))
-        self._flush()
         # Not here: this may be inside a step's task, and the run's loop is driven from plain callbacks.
         self._host.soon(self.pump)
 
