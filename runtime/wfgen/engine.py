@@ -10,7 +10,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import Executor
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from wfgen.codec import Codec
 from wfgen.definitions import MISSING, WorkflowDefinition
@@ -40,7 +40,6 @@ from wfgen.waiters import Waiters
 
 log = logging.getLogger("wfgen.engine")
 
-T = TypeVar("T")
 
 FIRST_RETRY, LAST_RETRY = 0.1, 10.0
 """Seconds between attempts to write to a store that cannot be written just now."""
@@ -80,7 +79,7 @@ class Engine:
         self._files: dict[str, str] = {}
         self._refused: set[tuple[str, str]] = set()
         """Workflows whose source does not load."""
-        self._background: set[asyncio.Task[Any]] = set()
+        self._background: set[asyncio.Task[None]] = set()
 
     # Starting and asking.
 
@@ -258,7 +257,7 @@ class Engine:
             self._waiters.tell(record)
         else:
             # Given back after a while, if it is still ours: its record could not be written, or it was lost anyway.
-            self._loop.call_later(LAST_RETRY, lambda: self._release(run))
+            self._loop.call_later(LAST_RETRY, lambda: self._release(run.run_id, run.epoch))
         if last is None or len(self._executions) == self.settings.concurrency - 1:
             self._wake.set()
 
@@ -277,12 +276,13 @@ class Engine:
             salt=f"{self._environment.random.getrandbits(128):032x}",
             idempotency_key=key,
         )
-        # Shielded: a caller that is cancelled must not leave a run that is ours and that nobody works.
-        return await asyncio.shield(self._spawn(self._create_and_take(new)))
-
-    async def _create_and_take(self, new: NewRun) -> Run[Any]:
         takes = self._heartbeat is not None and self._heartbeat.valid and self._free > 0
-        record, created = await self.store.create(new, self.process_id if takes else None)
+        try:
+            record, created = await self.store.create(new, self.process_id if takes else None)
+        except asyncio.CancelledError:
+            # It may be recorded all the same, as ours in its first epoch: given back, so that somebody works it.
+            self._release(new.run_id, 1)
+            raise
         if created and record.owner is not None and record.owner == self.process_id:
             data = {"workflow": record.workflow, "version": record.version}
             started = Event(1, "run_started", record.created_at, None, data, record.input)
@@ -342,7 +342,7 @@ class Engine:
             # The file is there but does not load: its runs are left to a process where it does.
             log.error("workflow %r version %r cannot be loaded: %s", run.workflow, run.version, error)
             self._refused.add((run.workflow, run.version))
-            self._release(run)
+            self._release(run.run_id, run.epoch)
             return
         execution = Execution(claimed, definition, self)
         self._executions[run.run_id] = execution
@@ -351,19 +351,18 @@ class Engine:
         # Not from inside this task: a run's loop is driven from plain callbacks.
         self._loop.call_soon(execution.begin)
 
-    def _release(self, run: RunRecord) -> None:
+    def _release(self, run_id: RunId, epoch: int) -> None:
         async def release() -> None:
             with contextlib.suppress(StoreError):  # nobody else takes it before this process ends
-                await self.store.release(run.run_id, run.epoch)
+                await self.store.release(run_id, epoch)
             self._wake.set()
 
         self._spawn(release())
 
-    def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
-        return task
 
     def _drop_all(self) -> None:
         for execution in list(self._executions.values()):
