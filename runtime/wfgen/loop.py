@@ -108,10 +108,6 @@ class RunLoop(asyncio.AbstractEventLoop):
             self._driving = False
             asyncio_events._set_running_loop(outer)
 
-    @property
-    def driving(self) -> bool:
-        return self._driving
-
     def drop(self) -> None:
         """End the run's tasks where they stand: plain code in `finally` and `with` may run, nothing else goes on."""
         self._closed = True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast
 
 from wfgen.durations import Duration, seconds
 from wfgen.errors import RunCancelledError, RunFailedError
@@ -21,13 +21,9 @@ P = TypeVar("P")
 class Run(Generic[O]):
     """One execution of a workflow. All methods raise UnknownRunError when the store has none of that id."""
 
-    hooks_class: ClassVar[type[Hooks]]
-    """The generated subclass of `Hooks`."""
-
     def __init__(self, engine: Engine, id: RunId) -> None:
         self.id = id
         self._engine = engine
-        self._hooks = self.hooks_class(self)
 
     def __repr__(self) -> str:
         return f"<run {self.id}>"
@@ -35,7 +31,7 @@ class Run(Generic[O]):
     @property
     def hooks(self) -> Hooks:
         """Its hooks, by name: `run.hooks.approval`, `run.hooks["any name"]`."""
-        return self._hooks
+        return Hooks(self)
 
     async def result(self, timeout: Duration | None = None) -> O:
         """Wait for the result.
@@ -86,9 +82,6 @@ class Hooks:
 
     def _hook(self, name: str, payload: Any) -> HookRef[Any]:
         return HookRef(self._run, name, payload)
-
-
-Run.hooks_class = Hooks
 
 
 class HookRef(Generic[P]):
