@@ -56,9 +56,13 @@ class Cache:
 
     def store(self, facts: Mapping[Key, FileFacts]) -> None:
         """Keep these facts in place of all others. Never raises: a cache that cannot be written is none."""
-        if self._known.keys() == facts.keys():
+        if self._known.keys() == facts.keys() and all(self._known[key] is fact for key, fact in facts.items()):
             return
-        lines = {key: line for key, fact in sorted(facts.items()) if (line := self._lines.get(key) or _line(key, fact))}
+        lines: dict[Key, bytes] = {}
+        for key, fact in sorted(facts.items()):
+            line = self._lines.get(key) if self._known.get(key) is fact else None
+            if line := line or _line(key, fact):
+                lines[key] = line
         self._known, self._lines = dict(facts), lines
         _recent[str(self._path.absolute())] = (self._validity, self._known, lines)
         temporary: str | None = None

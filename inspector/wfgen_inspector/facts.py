@@ -15,6 +15,7 @@ from typing import Literal
 from wfgen.manifest import Declaration, Manifest, Span, WorkerEntry, WorkflowEntry
 from wfgen.settings import Settings
 from wfgen_inspector.diagnostics import Edit, Related
+from wfgen_inspector.program import Dependency
 
 SourceKind = Literal["workflow", "worker"]
 
@@ -51,6 +52,8 @@ class Problem:
     edits: tuple[Edit, ...] = ()
     """The rewrite in the file's text, all of them together; empty when it cannot be done safely."""
     related: tuple[Related, ...] = ()
+    file: str | None = None
+    """Set where it stands in another file than the one that was read: a module whose function was entered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +158,8 @@ class FileFacts:
     """Every class and type alias at module level, needed or not, and where it stands."""
     problems: tuple[Problem, ...] = ()
     suppressions: tuple[Suppression, ...] = ()
+    dependencies: tuple[Dependency, ...] = ()
+    """Modules of the project, by import name, on whose content all this depends as well."""
 
 
 @dataclass(frozen=True, slots=True)

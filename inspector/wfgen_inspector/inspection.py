@@ -16,6 +16,7 @@ from wfgen_inspector.discovery import SourcePath
 from wfgen_inspector.facts import FileFacts
 from wfgen_inspector.inputs import Inputs, gather
 from wfgen_inspector.linking import link
+from wfgen_inspector.program import Program
 from wfgen_inspector.reading import read_facts, unreadable
 from wfgen_inspector.sources import UnreadableError
 
@@ -69,8 +70,9 @@ def facts_of(inputs: Inputs, *, cache: bool = True) -> list[FileFacts]:
     """Facts of every source file, from the cache where its content is unchanged; a folder that cannot be listed counts
     as a file that cannot be read.
     """
-    package = inputs.layout.package
-    store = Cache(inputs.settings.project, package) if cache else None
+    settings, layout = inputs.settings, inputs.layout
+    program = Program(settings.project, layout.root, layout.package, layout.sources)
+    store = Cache(settings.project, layout.package) if cache else None
     known = {} if store is None else store.load()
     kept: dict[Key, FileFacts] = {}
     facts = [
@@ -83,8 +85,8 @@ def facts_of(inputs: Inputs, *, cache: bool = True) -> list[FileFacts]:
             continue
         key = (place.path, source.hash)
         fact = known.get(key)
-        if fact is None or fact.module != place.module:
-            fact = read_facts(place, source, package)
+        if fact is None or fact.module != place.module or not program.is_current(fact.dependencies):
+            fact = read_facts(place, source, program)
         kept[key] = fact
         facts.append(fact)
     if store is not None:

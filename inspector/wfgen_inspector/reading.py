@@ -8,8 +8,8 @@ included, what is accepted is what Python accepts, and deep nesting is an error 
 from __future__ import annotations
 
 import ast
-import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 
 from wfgen.manifest import Span
 from wfgen_inspector.comments import suppressions
@@ -17,8 +17,12 @@ from wfgen_inspector.declarations import Declarations
 from wfgen_inspector.definitions import Definitions
 from wfgen_inspector.discovery import SourcePath
 from wfgen_inspector.facts import AbsoluteImport, FileFacts, ImportFact, Problem, Rewrite
+from wfgen_inspector.modules import Module
+from wfgen_inspector.parsing import BadSyntaxError, parse
 from wfgen_inspector.positions import Text
-from wfgen_inspector.scopes import Function, Names, Scope, absolute, bindings, function_names, is_generator
+from wfgen_inspector.program import Program
+from wfgen_inspector.resolution import Resolver
+from wfgen_inspector.scopes import Function, Names, absolute, bindings
 from wfgen_inspector.sources import Source, UnreadableError
 
 _START = Span(line=1, column=1, end_line=1, end_column=1)
@@ -27,35 +31,37 @@ _TYPE_CALLS = frozenset({"NewType", "TypedDict", "NamedTuple", "namedtuple", "En
 
 
 class Reading:
-    """A parsed file while facts are gathered from it."""
+    """A source file while facts are gathered from it."""
 
-    def __init__(self, place: SourcePath, text: Text, tree: ast.Module, generated: str) -> None:
-        self.path = place.path
+    def __init__(self, place: SourcePath, module: Module, program: Program) -> None:
         self.place = place
-        self.text = text
-        self.tree = tree
-        self.generated = generated
+        self.module = module
+        self.program = program
+        self.resolver = Resolver(program)
+        self.path = place.path
+        self.text = module.text
+        self.tree = module.tree
+        self.scope = module.scope
+        self.generated = program.package
         """Import name of the generated package."""
         self.problems: list[Problem] = []
         self.entered: set[ast.AST] = set()
-        self._walrus = ":=" in text.text
-        self._yields = "yield" in text.text
-        self._names: dict[ast.AST, Names] = {}
-        names = bindings(tree.body, package=place.package, walrus=self._walrus)
-        self.scope = Scope(names, None, prefix=f"{generated}.{place.module}" if generated else place.module)
+        """Functions that were walked as part of some workflow: the workflows, and helpers that receive the handle."""
+        self.operations: dict[ast.Call, tuple[str, bool]] = {}
+        """Calls of the handle's methods: the method, and whether it is awaited or passed on."""
+        self.steps: set[ast.AST] = set()
+        """Functions, lambdas and expressions that are targets of steps: what happens inside is no workflow code."""
+        self.handles: dict[ast.AST, str] = {}
+        """By function that was entered: the name that the handle has in it."""
         self.declarations = Declarations(self.scope)
 
     def names_of(self, node: Function | ast.Lambda) -> Names:
         """What a function binds."""
-        found = self._names.get(node)
-        if found is None:
-            found = function_names(node, package=self.place.package, walrus=self._walrus)
-            self._names[node] = found
-        return found
+        return self.module.names_of(node)
 
     def is_generator(self, node: Function | ast.Lambda) -> bool:
         """Whether a function yields."""
-        return self._yields and is_generator(node)
+        return self.module.is_generator(node)
 
     def problem(
         self, code: str, span: Span, message: str, hint: str | None = None, rewrite: Rewrite | None = None
@@ -63,23 +69,26 @@ class Reading:
         self.problems.append(Problem(code, span, message, hint, rewrite))
 
 
-def read_facts(place: SourcePath, source: Source, generated: str) -> FileFacts:
-    """Everything that is known from one file alone. Never raises: what goes wrong is a problem.
+def read_facts(place: SourcePath, source: Source, program: Program) -> FileFacts:
+    """Everything that is known from one file and the modules that it uses. Never raises: what goes wrong is a problem.
 
     Args:
         place: where the file lies.
         source: its bytes.
-        generated: import name of the generated package.
+        program: the project's modules.
     """
     try:
         text = source.text()
         tree = parse(text)
     except UnreadableError as error:
         return unreadable(place, source.hash, error)
-    except _BadSyntaxError as error:
+    except BadSyntaxError as error:
         return _unread(place, source.hash, Problem("WF001", error.span, str(error), error.hint))
     try:
-        return _facts(Reading(place, Text(text), tree, generated), source.hash)
+        name = f"{program.package}.{place.module}" if program.package else place.module
+        module = Module(name, place.path, place.package, Text(text), tree)
+        facts = _facts(Reading(place, module, program), source.hash)
+        return replace(facts, dependencies=program.dependencies(name))
     except RecursionError:
         problem = Problem("WF901", _START, "the file is nested too deeply for the inspector.", "Flatten it.")
     except Exception as error:
@@ -104,39 +113,6 @@ def unreadable(place: SourcePath, source_hash: str, error: UnreadableError) -> F
 
 def _unread(place: SourcePath, source_hash: str, problem: Problem) -> FileFacts:
     return FileFacts(place.path, source_hash, place.kind, place.module, readable=False, problems=(problem,))
-
-
-class _BadSyntaxError(Exception):
-    def __init__(self, message: str, span: Span, hint: str) -> None:
-        super().__init__(message)
-        self.span = span
-        self.hint = hint
-
-
-def parse(text: str) -> ast.Module:
-    """Parse a file's text.
-
-    Raises:
-        _BadSyntaxError: Python does not accept it.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about the user's code, such as invalid escapes: not ours to print
-            return ast.parse(text)
-    except SyntaxError as error:
-        line, column = max(error.lineno or 1, 1), max(error.offset or 1, 1)
-        end_line, end_column = error.end_lineno or line, error.end_offset or 0
-        if end_line < line or (end_line == line and end_column <= column):
-            end_line, end_column = line, column + 1
-        span = Span(line=line, column=column, end_line=end_line, end_column=max(end_column, 1))
-        hint = "Mend it there, or on the line before: Python noticed it only here."
-        end = "" if error.msg.endswith((".", "?")) else "."
-        raise _BadSyntaxError(f"syntax error: {error.msg}{end}", span, hint) from None
-    except ValueError as error:  # null bytes, lone surrogates
-        raise _BadSyntaxError(f"syntax error: {error}.", _START, "Take such characters out.") from None
-    except (RecursionError, MemoryError):
-        hint = "Python itself refuses such a file: split the expression."
-        raise _BadSyntaxError("syntax error: nested too deeply.", _START, hint) from None
 
 
 def _facts(reading: Reading, source_hash: str) -> FileFacts:

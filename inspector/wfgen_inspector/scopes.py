@@ -10,6 +10,10 @@ import ast
 import builtins
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from wfgen_inspector.symbols import ClassSymbol, InstanceSymbol
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 BUILTINS = frozenset(dir(builtins))
@@ -25,6 +29,11 @@ class Imported:
     """The module that has to be imported for it."""
     statement: str
     """The import as a line of its own."""
+
+
+Bound = ast.expr | Function | ast.ClassDef | ast.arg | ast.withitem | Imported | None
+"""What binds a name: the value of a plain assignment, a definition, a parameter, a `with` item, an import; None for
+whatever else does (loops, patterns, `del`, parts of a tuple)."""
 
 
 @dataclass(slots=True)
@@ -50,11 +59,16 @@ class Names:
     """Functions and classes defined directly in this body."""
     outer: set[str] = field(default_factory=set)
     """Names declared `global` or `nonlocal`: bound elsewhere."""
+    bound: dict[str, list[Bound]] = field(default_factory=dict)
+    """What each name is bound to, in source order."""
+    annotations: dict[str, ast.expr] = field(default_factory=dict)
+    """Annotations of names, the last one of each; parameters have theirs themselves."""
 
-    def bind(self, name: str, value: ast.expr | None = None) -> None:
+    def bind(self, name: str, what: Bound = None) -> None:
         self.count[name] = self.count.get(name, 0) + 1
-        if value is not None:
-            self.values[name] = value
+        self.bound.setdefault(name, []).append(what)
+        if isinstance(what, ast.expr):
+            self.values[name] = what
 
     def constant(self, name: str) -> ast.expr | None:
         """The value of a name that is assigned exactly once."""
@@ -64,7 +78,7 @@ class Names:
 class Scope:
     """A body in which names are looked up, and the bodies around it."""
 
-    __slots__ = ("constants", "is_class", "names", "parent", "prefix")
+    __slots__ = ("constants", "is_class", "names", "parent", "prefix", "receiver")
 
     def __init__(self, names: Names, parent: Scope | None, *, prefix: str = "", is_class: bool = False) -> None:
         self.names = names
@@ -74,6 +88,8 @@ class Scope:
         self.is_class = is_class
         self.constants: dict[str, object] = {}
         """Values of parameters that are known because the function was entered with a literal."""
+        self.receiver: tuple[str, ClassSymbol | InstanceSymbol] | None = None
+        """Of a method: the name of its first parameter, and what it stands for."""
 
     def find(self, name: str) -> Scope | None:
         """The scope that binds a name as seen from here; None if it is a builtin or unknown."""
@@ -137,7 +153,7 @@ def function_names(node: Function | ast.Lambda, *, package: str, walrus: bool = 
     body = [ast.Expr(node.body)] if isinstance(node, ast.Lambda) else node.body
     names = bindings(body, package=package, walrus=walrus)
     for parameter in parameters(node.args):
-        names.bind(parameter.arg)
+        names.bind(parameter.arg, parameter)
     return names
 
 
@@ -207,6 +223,7 @@ def _bind_block(body: Iterable[ast.stmt], names: Names, package: str, checking: 
                         for name in bound_by(target):
                             names.bind(name)
             case ast.AnnAssign(target=ast.Name(id=name), value=value):
+                names.annotations[name] = statement.annotation
                 if value is not None:
                     names.bind(name, value)
                 else:
@@ -217,11 +234,11 @@ def _bind_block(body: Iterable[ast.stmt], names: Names, package: str, checking: 
                 _bind_import(statement, names, package)
                 names.statements.append((statement, checking))
             case ast.FunctionDef() | ast.AsyncFunctionDef():
-                names.bind(statement.name)
+                names.bind(statement.name, statement)
                 names.functions[statement.name] = statement
                 names.blocks.append(statement)
             case ast.ClassDef():
-                names.bind(statement.name)
+                names.bind(statement.name, statement)
                 names.classes[statement.name] = statement
                 names.blocks.append(statement)
             case ast.If(test=test, body=inner, orelse=orelse):
@@ -237,8 +254,11 @@ def _bind_block(body: Iterable[ast.stmt], names: Names, package: str, checking: 
                 _bind_block(orelse, names, package, checking)
             case ast.With() | ast.AsyncWith():
                 for item in statement.items:
-                    for name in bound_by(item.optional_vars) if item.optional_vars else ():
-                        names.bind(name)
+                    if isinstance(item.optional_vars, ast.Name):
+                        names.bind(item.optional_vars.id, item)
+                    elif item.optional_vars is not None:
+                        for name in bound_by(item.optional_vars):
+                            names.bind(name)
                 _bind_block(statement.body, names, package, checking)
             case ast.Match(cases=cases):
                 for arm in cases:
@@ -272,12 +292,12 @@ def _bind_import(statement: ast.Import | ast.ImportFrom, names: Names, package: 
             names.modules.add(alias.name)
             if alias.asname:
                 line = f"import {alias.name} as {alias.asname}"
-                names.bind(alias.asname)
                 names.imports[alias.asname] = Imported(alias.name, alias.name, line)
+                names.bind(alias.asname, names.imports[alias.asname])
             else:
                 first = alias.name.partition(".")[0]
-                names.bind(first)
                 names.imports[first] = Imported(first, first, f"import {first}")
+                names.bind(first, names.imports[first])
         return
     module = absolute(statement.module, statement.level, package)
     if module is None:
@@ -290,8 +310,8 @@ def _bind_import(statement: ast.Import | ast.ImportFrom, names: Names, package: 
         bound = alias.asname or alias.name
         renamed = f" as {alias.asname}" if alias.asname else ""
         line = f"from {module} import {alias.name}{renamed}" if module else f"import {alias.name}{renamed}"
-        names.bind(bound)
         names.imports[bound] = Imported(qualified, module or alias.name, line)
+        names.bind(bound, names.imports[bound])
 
 
 def _is_type_checking(test: ast.expr) -> bool:

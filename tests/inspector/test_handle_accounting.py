@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 import libcst
 from hypothesis import HealthCheck, given, settings
@@ -14,12 +15,15 @@ from hypothesis import strategies as st
 from libcst.metadata import Access, MetadataWrapper, PositionProvider, ScopeProvider
 
 from wfgen.manifest import walk
+from wfgen_inspector import program
 from wfgen_inspector.discovery import SourcePath
 from wfgen_inspector.facts import FileFacts
 from wfgen_inspector.reading import read_facts
 from wfgen_inspector.sources import Source
 
 PLACE = SourcePath("flows/a.workflow.py", "workflow", "files.a", "flows")
+NO_OTHERS = program.Program(Path("nowhere"), Path("nowhere"), "flows.wfgen_gen")
+"""A project of one file."""
 Position = tuple[int, int]
 
 
@@ -258,7 +262,7 @@ def helper_arguments(facts: FileFacts, text: str) -> list[tuple[Position, Positi
 
 def unaccounted(text: str) -> tuple[set[Position], set[Position]]:
     """Uses of the handle that show nowhere, and nodes that no use of the handle explains."""
-    facts = read_facts(PLACE, Source(text.encode()), "flows.wfgen_gen")
+    facts = read_facts(PLACE, Source(text.encode()), NO_OTHERS)
     assert facts.readable, facts.problems
     loads, aliased = expected(text)
     starts = found(facts)
@@ -288,8 +292,6 @@ def test_the_count_notices_a_dropped_use() -> None:
     """The property is able to fail: a use that the inspector is not shown counts as missing."""
     text = Program(lambda strategy: 0, "workflow").text()
     loads, _ = expected(text)
-    facts = read_facts(
-        PLACE, Source(text.replace("await workflow.do", "await workflom.do").encode()), "flows.wfgen_gen"
-    )
+    facts = read_facts(PLACE, Source(text.replace("await workflow.do", "await workflom.do").encode()), NO_OTHERS)
     assert loads - found(facts)
     assert Counter(place[0] for place in loads)

@@ -12,7 +12,9 @@ from wfgen.settings import Settings
 from wfgen_inspector import inspect
 from wfgen_inspector.body import build
 from wfgen_inspector.discovery import SourcePath
+from wfgen_inspector.modules import Module
 from wfgen_inspector.positions import Text
+from wfgen_inspector.program import Program
 from wfgen_inspector.reading import Reading
 
 WHOLE = "WFGEN_TEST_WHOLE_STDLIB"
@@ -50,10 +52,11 @@ def test_standard_library_is_read_without_a_crash(tmp_path: Path) -> None:
     assert len(found.sources) == count
 
 
-def test_every_function_of_the_standard_library_can_be_walked_as_a_workflow() -> None:
+def test_every_function_of_the_standard_library_can_be_walked_as_a_workflow(tmp_path: Path) -> None:
     """Taking each function's first parameter for the handle, the walk through its body ends without an error."""
     library = Path(sysconfig.get_path("stdlib"))
     count = 0
+    program = Program(tmp_path, tmp_path, "wfgen_gen")
     for relative in library_files():
         try:
             text = (library / relative).read_text(encoding="utf-8")
@@ -62,7 +65,9 @@ def test_every_function_of_the_standard_library_can_be_walked_as_a_workflow() ->
                 tree = ast.parse(text)
         except (SyntaxError, UnicodeDecodeError):
             continue
-        reading = Reading(SourcePath("a.workflow.py", "workflow", "files.a", ""), Text(text), tree, "wfgen_gen")
+        place = SourcePath("a.workflow.py", "workflow", "files.a", "")
+        module = Module("wfgen_gen.files.a", place.path, place.package, Text(text), tree)
+        reading = Reading(place, module, program)
         for node in ast.walk(tree):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 names = [parameter.arg for parameter in (*node.args.posonlyargs, *node.args.args)]

@@ -39,6 +39,7 @@ def build(reading: Reading, function: Function, handle: str | None) -> Body:
     reading.entered.add(function)
     if handle is not None:
         builder.set_mark(handle, HANDLE)
+        reading.handles[function] = handle
     nodes: list[Node] = []
     builder.function(function, nodes)
     return Body(tuple(nodes), tuple(builder.targets), tuple(builder.payloads))

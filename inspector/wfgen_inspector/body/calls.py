@@ -108,8 +108,9 @@ class Calls(Operations):
         self.reading.entered.add(node)
         generator = self.reading.is_generator(node)
         with self.inside(scope, frame):
-            for name in handles:
+            for name in sorted(handles):
                 self.set_mark(name, HANDLE)
+                self.reading.handles.setdefault(node, name)
             if generator and (given or self.mentions_marks(node)):
                 with self.in_mode("opaque", f"{label} is a generator"):
                     self.function(node, body)

@@ -86,6 +86,7 @@ class Operations(Walker):
             self.is_reported = True
             return
         awaited = method not in AWAITED or self.is_awaited(self.shown(method, given), call, span, context)
+        self.reading.operations[call] = (method, awaited)
         if method == "parallel":
             out.append(Parallel(span=span, form="parallel", branches=self.parallel(given.get("branches"))))
         else:
@@ -106,6 +107,9 @@ class Operations(Walker):
         """Look into functions that are given as targets: inside a step the handle is of no use."""
         for name in ("target", "compensate"):
             node = given.get(name)
+            if node is None:
+                continue
+            self.reading.steps.add(node)
             if isinstance(node, ast.Lambda):
                 self.inside_step(node, self.scope, out)
             elif isinstance(node, ast.Name):
@@ -113,6 +117,7 @@ class Operations(Walker):
                 if mark is None:
                     continue
                 if mark.kind == "function" and mark.function is not None and mark.scope is not None:
+                    self.reading.steps.add(mark.function)
                     self.inside_step(mark.function, mark.scope, out)
                 else:
                     self.expr(node, out, "argument")

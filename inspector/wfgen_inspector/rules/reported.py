@@ -25,6 +25,7 @@ def reported(
             for problem in facts.problems:
                 if problem.code == code:
                     mended = Fix(fix, applicability, problem.edits) if problem.edits else None
-                    yield Finding(facts.path, problem.span, problem.message, problem.hint, problem.related, mended)
+                    file = problem.file or facts.path
+                    yield Finding(file, problem.span, problem.message, problem.hint, problem.related, mended)
 
     return check
