@@ -14,7 +14,7 @@ from typing import Literal
 
 from wfgen.manifest import Declaration, Manifest, Span, WorkerEntry, WorkflowEntry
 from wfgen.settings import Settings
-from wfgen_inspector.diagnostics import Edit, Related
+from wfgen_inspector.diagnostics import Applicability, Edit, Related
 from wfgen_inspector.program import Dependency
 
 SourceKind = Literal["workflow", "worker"]
@@ -36,7 +36,19 @@ class AbsoluteImport:
     """Absolute name of the module to import from; empty for the import root."""
 
 
-Rewrite = AddAwait | AbsoluteImport
+@dataclass(frozen=True, slots=True)
+class Replace:
+    """Put some text in place of a stretch of the file."""
+
+    span: Span
+    """Of what is replaced; an empty stretch inserts."""
+    text: str
+    message: str
+    """What it does, in the imperative: "use `workflow.now()`"."""
+    applicability: Applicability = "safe"
+
+
+Rewrite = AddAwait | AbsoluteImport | Replace
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,9 @@ from wfgen.manifest import Span
 from wfgen_inspector.comments import suppressions
 from wfgen_inspector.declarations import Declarations
 from wfgen_inspector.definitions import Definitions
+from wfgen_inspector.diagnostics import Edit
 from wfgen_inspector.discovery import SourcePath
-from wfgen_inspector.facts import AbsoluteImport, FileFacts, ImportFact, Problem, Rewrite
+from wfgen_inspector.facts import AbsoluteImport, FileFacts, ImportFact, Problem, Replace, Rewrite
 from wfgen_inspector.modules import Module
 from wfgen_inspector.parsing import BadSyntaxError, parse
 from wfgen_inspector.positions import Text
@@ -139,11 +140,21 @@ def _facts(reading: Reading, source_hash: str) -> FileFacts:
 
 def _with_edits(reading: Reading) -> tuple[Problem, ...]:
     """All problems, once there are no more to come."""
-    if all(problem.rewrite is None for problem in reading.problems):
-        return tuple(reading.problems)
+    problems = tuple(_replaced(reading.path, problem) for problem in reading.problems)
+    if all(problem.rewrite is None or problem.edits for problem in problems):
+        return problems
     from wfgen_inspector.rewriting import with_edits  # loads LibCST, which most projects never need
 
-    return with_edits(reading.path, reading.text.text, reading.tree, reading.problems)
+    return with_edits(reading.path, reading.text.text, reading.tree, problems)
+
+
+def _replaced(path: str, problem: Problem) -> Problem:
+    """A problem whose rewrite is a plain replacement, with its edit."""
+    if not isinstance(problem.rewrite, Replace):
+        return problem
+    span = problem.rewrite.span
+    edit = Edit(problem.file or path, span.line, span.column, span.end_line, span.end_column, problem.rewrite.text)
+    return replace(problem, edits=(edit,))
 
 
 def _imports(reading: Reading) -> Iterator[ImportFact]:

@@ -39,7 +39,7 @@ def with_edits(path: str, text: str, tree: ast.Module, problems: Sequence[Proble
         return tuple(problems)
     try:
         rewriter = _Rewriter(path, text)
-        mended = tuple(replace(problem, edits=rewriter.edits(problem)) for problem in problems)
+        mended = tuple(p if p.edits else replace(p, edits=rewriter.edits(p)) for p in problems)
         _parsed(apply_edits(text, [edit for problem in mended for edit in problem.edits]), "exec")
     except (cst.ParserSyntaxError, cst.CSTValidationError, RecursionError, SyntaxError, ValueError):
         return tuple(problems)
@@ -68,7 +68,7 @@ class _Rewriter:
                 return self._add_await(problem.span, call)
             case AbsoluteImport(module):
                 return self._absolute_import(problem.span, module)
-            case None:
+            case _:
                 return ()
 
     # Calls

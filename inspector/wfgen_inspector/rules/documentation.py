@@ -24,8 +24,10 @@ generated would be wrong.
 _FAMILIES = {
     "WF0": "Files and modules",
     "WF1": "Steps",
+    "WF2": "Determinism",
     "WF3": "Control flow",
     "WF4": "Contracts",
+    "WF5": "Compatibility",
     "WF6": "Settings and outputs",
     "WF9": "Internal",
 }

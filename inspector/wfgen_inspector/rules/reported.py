@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from wfgen_inspector.diagnostics import Applicability, Fix
-from wfgen_inspector.facts import Project
+from wfgen_inspector.facts import Project, Replace
 from wfgen_inspector.rules.rule import Finding
 
 
@@ -24,7 +24,11 @@ def reported(
         for facts in project.files:
             for problem in facts.problems:
                 if problem.code == code:
-                    mended = Fix(fix, applicability, problem.edits) if problem.edits else None
+                    mended = None
+                    if isinstance(problem.rewrite, Replace):
+                        mended = Fix(problem.rewrite.message, problem.rewrite.applicability, problem.edits)
+                    elif problem.edits:
+                        mended = Fix(fix, applicability, problem.edits)
                     file = problem.file or facts.path
                     yield Finding(file, problem.span, problem.message, problem.hint, problem.related, mended)
 

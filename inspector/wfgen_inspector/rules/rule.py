@@ -66,6 +66,8 @@ class Rule:
     """Whether it comes with a fix, and of which kind."""
     required: bool = False
     """Reported whatever comments and settings ignore, because what is generated would be wrong."""
+    chained: bool = False
+    """Whether the related places are the calls that lead from the finding to its cause, in this order."""
     on_statement: bool = True
     """Whether it finds something in a source file, where a comment can suppress it."""
 
