@@ -7,6 +7,7 @@
 | `step_retrying` | the step | form, target, attempt, error_type, error, traceback, next_at, at | |
 | `step_failed` | the step | form, target, attempt, started_at, input, error_type, error, traceback, timed_out, at | |
 | `input_changed` | the step | form, target, recorded, at: a replay gave it another input | |
+| `patched` | | id: the run takes the path of a change, here and wherever else it asks | |
 | `timer_set` | the sleep | form, due, at | |
 | `timer_fired` | the sleep | form | |
 | `hook_created` | the hook | form, token, due, at | |
@@ -34,6 +35,7 @@ EventType = Literal[
     "step_retrying",
     "step_failed",
     "input_changed",
+    "patched",
     "timer_set",
     "timer_fired",
     "hook_created",

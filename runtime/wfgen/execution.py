@@ -84,6 +84,8 @@ class Execution:
         self._deadline = self._openings.pop(None, None)
         for event, _ in self._deliveries:
             self._openings.pop(event.key, None)
+        self._patches = {event.data["id"]: True for event in claimed.events if event.type == "patched"}
+        """Answers of `patched`, by id."""
         self._changed_inputs = {event.key for event in claimed.events if event.type == "input_changed"}
         self._stops: dict[str, Callable[[], None]] = {}
         """What stops each started operation: a step's task, a timer."""
@@ -134,6 +136,20 @@ class Execution:
         self._draws[branch, name] += 1
         text = f"{self.run.salt}/{branch}/{self._last_completion}/{name}/{self._draws[branch, name]}"
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:16])
+
+    def patched(self, change: str) -> bool:
+        """Whether the run takes a changed path; one change has one answer for a run.
+
+        What is reached in a replay was passed before without the change, unless it is recorded otherwise; so was what
+        comes before an operation that is recorded as open and is still to be asked for.
+        """
+        answer = self._patches.get(change)
+        if answer is None:
+            answer = not self.replaying and all(key in self._operations for key in self._openings)
+            self._patches[change] = answer
+            if answer:
+                self._recorder.record("patched", None, {"id": change})
+        return answer
 
     # For the engine. All are callbacks of its loop.
 

@@ -93,6 +93,23 @@ class WorkflowBase:
         self._check("random")
         return random.Random(self._execution.seed(name or ""))
 
+    def patched(self, change: str) -> bool:
+        """Whether this run takes a changed path: true for runs that get here for the first time with the change.
+
+        Guards new operations in a version that has runs in flight: `if workflow.patched("add fraud check"): …`. A run
+        that passed this point before the change existed goes on without it, now and in every replay.
+
+        Args:
+            change: names the change, 1 to 255 printable characters; one name has one answer for a run.
+        """
+        self._check("patched")
+        if not isinstance(change, str) or not is_step_name(change):
+            raise HandleError(
+                f"{change!r:.80} cannot name a change.",
+                hint=f"Use printable text of 1 to {MAX_STEP_NAME} characters.",
+            )
+        return self._execution.patched(change)
+
     @property
     def run_id(self) -> RunId:
         """This run's id."""

@@ -122,6 +122,29 @@ async def gated(workflow: Workflow) -> Any:
     return results[3:]
 
 
+async def _patchable(workflow: Workflow, is_changed: bool) -> Any:
+    async def branch(number: int) -> list[int]:
+        found = []
+        for turn in range(2):
+            found.append(await workflow.do("before", _step, number))
+            if is_changed and workflow.patched("a change"):
+                found.append(await workflow.do("new", _step, turn))
+            await workflow.sleep("pause", "1s")
+            if is_changed and workflow.patched(f"another change {number}"):
+                found.append(await workflow.do("newer", _step, turn))
+        return found
+
+    return await asyncio.gather(*[branch(n) for n in range(3)])
+
+
+async def patched(workflow: Workflow) -> Any:
+    return await _patchable(workflow, True)
+
+
+async def unpatched(workflow: Workflow) -> Any:
+    return await _patchable(workflow, False)
+
+
 async def semaphore(workflow: Workflow) -> Any:
     limit = asyncio.Semaphore(2)
 
@@ -187,6 +210,7 @@ PATTERNS: dict[str, Callable[[Workflow], Any]] = {
         first_completed,
         completed_in_order,
         gated,
+        patched,
         semaphore,
         failing_group,
         seeded,

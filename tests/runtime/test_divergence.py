@@ -126,8 +126,12 @@ def test_a_divergence_is_told_with_both_places(tmp_path: Path, body: str, expect
         "    # a comment\n" + OLD.replace("lambda factor: 7", "lambda factor: 8"),
         OLD + '    await workflow.do("a new last step", lambda: 1)\n',
         OLD.replace('"1h"', '"2h"'),
+        '    if workflow.patched("first"):\n        await workflow.do("new", "stock.other")\n' + OLD,
+        OLD.replace(
+            "    await workflow.sleep", '    if workflow.patched("x"):\n        return\n    await workflow.sleep'
+        ),
     ],
-    ids=["unchanged", "text and inline body", "new last step", "duration"],
+    ids=["unchanged", "text and inline body", "new last step", "duration", "patched", "patched before an open sleep"],
 )
 def test_what_is_no_divergence(tmp_path: Path, body: str) -> None:
     """Comments, inline bodies, durations and steps after the last leave recorded runs alone."""

@@ -54,6 +54,27 @@ def test_every_crash_prefix_replays_without_divergence(name: str) -> None:
     assert prefixes > SEEDS * 4
 
 
+def test_a_patch_lets_every_run_of_the_old_code_go_on() -> None:
+    """Cut off after any event, a run of the code without the change completes with the code that has it."""
+    old, new = patterns.define(patterns.unpatched), patterns.define(patterns.patched)
+    taken = 0
+    for seed in range(SEEDS):
+        host = patterns.SeededHost(seed)
+        host.work(Execution(patterns.claim([patterns.STARTED]), old, host))
+        whole = [patterns.STARTED, *host.recorded]
+        for cut in range(1, len(whole)):
+            again = patterns.SeededHost(seed * 1000 + cut)
+            again._now = whole[cut - 1].time
+            again.work(Execution(patterns.claim(whole[:cut]), new, again))
+            assert again.last is not None
+            assert again.last.status == "completed", (seed, cut, again.last.error)
+            assert not patterns.completed_keys(whole[:cut]) & set(again.started)
+            answers = [event.data["id"] for event in again.recorded if event.type == "patched"]
+            assert len(answers) == len(set(answers))
+            taken += len(answers)
+    assert taken > SEEDS, "some runs took the new path"
+
+
 def test_a_step_starts_only_once_what_it_follows_from_is_durable() -> None:
     """The code goes on in memory while a completion is written, but nothing with an effect happens before it is."""
     host = patterns.SeededHost(0)
