@@ -16,7 +16,7 @@ from types import SimpleNamespace
 from typing import Any, Literal, TypeVar, overload
 
 from wfgen.durations import Duration, seconds
-from wfgen.errors import DefinitionError
+from wfgen.errors import DefinitionError, InvalidInputError
 from wfgen.ids import RunId
 from wfgen.names import is_name
 from wfgen.retry import Retry
@@ -68,6 +68,25 @@ class WorkflowDefinition:
     def signature(self) -> Signature:
         """Input and output types, resolved on first use: annotations may name what is defined later."""
         return _signature(self.function, f"workflow {self.name!r} ({self.source})", handle=True)
+
+    def encode_input(self, data: Any, validate: Callable[[Any, Any, str], bytes]) -> bytes | None:
+        """Check and encode an input; `MISSING` for none.
+
+        Args:
+            data: the input.
+            validate: `Codec.validate`, or `Codec.validate_json` for JSON text.
+
+        Raises:
+            InvalidInputError: it does not fit, is missing, or is given and the workflow takes none.
+        """
+        what = f"the input of workflow {self.name!r}"
+        if data is MISSING:
+            if self.signature.input_required:
+                raise InvalidInputError(f"{what} is missing.")
+            return None
+        if not self.signature.takes_input:
+            raise InvalidInputError(f"{what} is given, but it takes none.")
+        return validate(data, self.signature.input, what)
 
 
 @dataclass(frozen=True)

@@ -80,6 +80,8 @@ class Engine:
         self._refused: set[tuple[str, str]] = set()
         """Workflows whose source does not load."""
         self._background: set[asyncio.Task[None]] = set()
+        self._fetching = asyncio.Lock()
+        """Held while messages are read and given to their runs."""
 
     # Starting and asking.
 
@@ -99,7 +101,7 @@ class Engine:
             ConflictError: the key was used with another input.
         """
         definition = self.registry.workflow(workflow, version)
-        encoded = self._encode_input(definition, data, self.codec.validate)
+        encoded = definition.encode_input(data, self.codec.validate)
         return await self._create(definition, encoded, idempotency_key)
 
     async def start_run_json(
@@ -113,7 +115,7 @@ class Engine:
         """The same with the input as JSON text; None for no input."""
         definition = self.registry.workflow(workflow, version)
         data = MISSING if text is None else text
-        encoded = self._encode_input(definition, data, self.codec.validate_json)
+        encoded = definition.encode_input(data, self.codec.validate_json)
         return await self._create(definition, encoded, idempotency_key)
 
     def run(self, run_id: str) -> Run[Any]:
@@ -237,6 +239,22 @@ class Engine:
 
         self.store.append(append, settle)
 
+    def continued(self, execution: Execution, start: Event) -> None:
+        async def go_on() -> None:
+            run = dataclasses.replace(execution.run, input=start.payload)
+            # Read anew, while no other reading is under way: that could bring what the old part has answered.
+            async with self._fetching:
+                try:
+                    messages = await self.store.messages(self.process_id)
+                except StoreError as error:
+                    log.error("run %s cannot go on in this process: %s", run.run_id, error)
+                    self.ended(execution, None)
+                    return
+                if self._executions.get(run.run_id) is execution:  # not given up meanwhile
+                    self._take(Claimed(run, [start], [m for m in messages if m.run_id == run.run_id]))
+
+        self._spawn(go_on())
+
     def ended(self, execution: Execution, last: Append | None) -> None:
         run = execution.run
         if self._executions.get(run.run_id) is execution:
@@ -295,19 +313,6 @@ class Engine:
     def _free(self) -> int:
         """How many more runs this process takes."""
         return self.settings.concurrency - len(self._executions)
-
-    def _encode_input(
-        self, definition: WorkflowDefinition, data: Any, validate: Callable[[Any, Any, str], bytes]
-    ) -> bytes | None:
-        signature = definition.signature
-        what = f"the input of workflow {definition.name!r}"
-        if data is MISSING:
-            if signature.input_required:
-                raise InvalidInputError(f"{what} is missing.")
-            return None
-        if not signature.takes_input:
-            raise InvalidInputError(f"{what} is given, but it takes none.")
-        return validate(data, signature.input, what)
 
     async def _claim(self) -> None:
         while True:
@@ -386,10 +391,11 @@ class Engine:
     async def _fetch_messages(self) -> None:
         if not self._executions:
             return
-        for message in await self.store.messages(self.process_id):
-            execution = self._executions.get(message.run_id)
-            if execution is not None:
-                self._loop.call_soon(execution.receive, message)
+        async with self._fetching:
+            for message in await self.store.messages(self.process_id):
+                execution = self._executions.get(message.run_id)
+                if execution is not None:
+                    self._loop.call_soon(execution.receive, message)
 
 
 @contextlib.asynccontextmanager

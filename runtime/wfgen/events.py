@@ -16,6 +16,7 @@
 | `hook_timed_out` | the hook | form, token | |
 | `cancel_requested` | | | |
 | `run_timed_out` | | | |
+| `run_continued` | | workflow, version: what was recorded before is history, the run starts again | the new input |
 | `run_completed` | | | the result |
 | `run_failed` | | error_type, error, code | |
 | `run_cancelled` | | | |
@@ -44,6 +45,7 @@ EventType = Literal[
     "hook_timed_out",
     "cancel_requested",
     "run_timed_out",
+    "run_continued",
     "run_completed",
     "run_failed",
     "run_cancelled",

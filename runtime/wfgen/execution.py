@@ -38,7 +38,7 @@ from wfgen.hooks import OpenHooks
 from wfgen.host import Host
 from wfgen.ids import HookToken
 from wfgen.loop import BranchTask, RunLoop
-from wfgen.operations import HOOK_FORMS, STEP_FORMS, Operation
+from wfgen.operations import HOOK_FORMS, STEP_FORMS, ContinueAsNew, Operation
 from wfgen.recorder import Recorder
 from wfgen.runlog import RunLogger
 from wfgen.store.protocol import FINISHED, Append, Claimed, Message, RunStatus, Verdict
@@ -60,6 +60,8 @@ class Execution:
         self.definition = definition
         self.registry = host.registry
         self.codec = host.codec
+        self._origin = f"{self.run.salt}/{claimed.events[0].seq}"
+        """From which tokens and random values derive; another one after each new start."""
         self.now = claimed.events[0].time
         """Time of the last delivered event, in seconds since the epoch."""
         self.loop = RunLoop(lambda: self.now, self._on_loop_exception)  # type: ignore[abstract]
@@ -119,7 +121,7 @@ class Execution:
             key = f"{task.branch}/{name}#{count}"
         task.occurrences[name] = count
         if form in HOOK_FORMS:
-            digest = hashlib.sha256(f"{self.run.salt}/{self.run.run_id}/{key}".encode()).hexdigest()
+            digest = hashlib.sha256(f"{self._origin}/{self.run.run_id}/{key}".encode()).hexdigest()
             details["token"] = HookToken(f"hook_{digest[:32]}")
         operation = Operation(self, key, name, form, f"{self._host.shorten(filename)}:{line}", **details)
         self._operations[key] = operation
@@ -134,7 +136,7 @@ class Execution:
         task = asyncio.current_task(self.loop)
         branch = task.branch if isinstance(task, BranchTask) else ""
         self._draws[branch, name] += 1
-        text = f"{self.run.salt}/{branch}/{self._last_completion}/{name}/{self._draws[branch, name]}"
+        text = f"{self._origin}/{branch}/{self._last_completion}/{name}/{self._draws[branch, name]}"
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:16])
 
     def patched(self, change: str) -> bool:
@@ -150,6 +152,15 @@ class Execution:
             if answer:
                 self._recorder.record("patched", None, {"id": change})
         return answer
+
+    def next_input(self, data: Any) -> bytes | None:
+        """The input with which the run is to start again, encoded."""
+        if asyncio.current_task(self.loop) is not self._root:
+            raise HandleError(
+                "continue_as_new was called in a task beside the workflow's main branch.",
+                hint="Wait for the other branches first, and call it in the workflow function itself.",
+            )
+        return self.definition.encode_input(data, self.codec.validate)
 
     # For the engine. All are callbacks of its loop.
 
@@ -448,6 +459,10 @@ class Execution:
             self.drop()
             self._host.ended(self, append)
             return
+        if append.events and append.events[-1].type == "run_continued":
+            self.drop()
+            self._host.continued(self, append.events[-1])
+            return
         if not self._ending:
             self._start_held()
         self._flush()
@@ -464,6 +479,12 @@ class Execution:
                 self._fail(asyncio.CancelledError("the workflow's code raised it; nobody cancelled the run"))
             return
         error = root.exception()
+        if isinstance(error, ContinueAsNew):
+            if self._hooks.take_cancel():
+                self._end("run_cancelled", "cancelled", {})
+            else:
+                self._continue(error.input)
+            return
         if error is not None:
             self._fail(error)
             return
@@ -474,6 +495,14 @@ class Execution:
             self._fail(failure)
             return
         self._end("run_completed", "completed", {"type": recorded} if recorded else {}, encoded)
+
+    def _continue(self, payload: bytes | None) -> None:
+        """Start the run again, in this process as soon as it is recorded."""
+        self._ending = True
+        data = {"workflow": self.run.workflow, "version": self.run.version}
+        self._recorder.record("run_continued", None, data, payload)
+        self._recorder.set_status("running")
+        self._stop_all()
 
     def _fail(self, error: BaseException) -> None:
         if self._ending or self.closed:

@@ -7,7 +7,7 @@ import sys
 from asyncio import events as asyncio_events
 from collections.abc import Callable, Coroutine, Generator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, cast
 from uuid import UUID
 
 from wfgen.definitions import MISSING
@@ -15,7 +15,7 @@ from wfgen.durations import Duration, seconds
 from wfgen.errors import HandleError
 from wfgen.ids import HookToken, RunId
 from wfgen.names import MAX_STEP_NAME, is_step_name
-from wfgen.operations import Operation, wait_for_operation
+from wfgen.operations import ContinueAsNew, Operation, wait_for_operation
 from wfgen.references import WorkerRef
 from wfgen.retry import Retry
 
@@ -109,6 +109,21 @@ class WorkflowBase:
                 hint=f"Use printable text of 1 to {MAX_STEP_NAME} characters.",
             )
         return self._execution.patched(change)
+
+    def continue_as_new(self, data: Any = MISSING) -> NoReturn:
+        """Start the run again with a new input, and leave its history behind: for runs that live long.
+
+        Id, waiters and messages that nobody has taken yet stay; open hooks are closed, and a timeout of the workflow
+        counts anew. Called in the workflow's main branch, it never returns: `finally` blocks run as at its end.
+
+        Args:
+            data: the new input; left out for none.
+
+        Raises:
+            InvalidInputError: data does not fit the workflow's input.
+        """
+        self._check("continue_as_new")
+        raise ContinueAsNew(self._execution.next_input(data))
 
     @property
     def run_id(self) -> RunId:

@@ -31,6 +31,7 @@ class OpenHooks:
         self._recorder = recorder
         self._codec = codec
         self._messages = list(messages)
+        self._known = {message.id for message in messages}
         self._open: dict[str, Operation] = {}
 
     @property
@@ -70,9 +71,20 @@ class OpenHooks:
         self._open.pop(key, None)
 
     def receive(self, message: Message) -> None:
-        """Take a message from the run's inbox, once."""
-        if all(known.id != message.id for known in self._messages):
+        """Take a message from the run's inbox, once: it is read again until its answer is recorded."""
+        if message.id not in self._known:
+            self._known.add(message.id)
             self._messages.append(message)
+
+    def take_cancel(self) -> bool:
+        """Whether somebody has asked to cancel the run; recorded, if so."""
+        waiting = next((message for message in self._messages if message.kind == "cancel"), None)
+        if waiting is None:
+            return False
+        self._recorder.record("cancel_requested", None, {})
+        self._recorder.outgoing.consumed.append(waiting.id)
+        self._messages.remove(waiting)
+        return True
 
     def take(self) -> list[tuple[Event, Any]]:
         """Turn what can be answered into events; gives each completion with its value."""

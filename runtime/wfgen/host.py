@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from wfgen.codec import Codec
+from wfgen.events import Event
 from wfgen.operations import Operation
 from wfgen.registry import Registry
 from wfgen.store.protocol import Append, Verdict
@@ -42,6 +43,10 @@ class Host(Protocol):
 
     def shorten(self, filename: str) -> str:
         """A source path as it is shown and recorded: relative to the project."""
+        ...
+
+    def continued(self, execution: Execution, start: Event) -> None:
+        """The run goes on from a new start, which is recorded."""
         ...
 
     def ended(self, execution: Execution, last: Append | None) -> None:

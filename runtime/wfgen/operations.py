@@ -22,6 +22,18 @@ STEP_FORMS = frozenset({"rpc", "inline"})
 HOOK_FORMS = frozenset({"hook", "create_hook"})
 
 
+class ContinueAsNew(BaseException):
+    """Ends a run's code so that it starts again. Not an Exception, so that `except Exception` lets it through.
+
+    Attributes:
+        input: encoded; None without one.
+    """
+
+    def __init__(self, input: bytes | None) -> None:
+        super().__init__("the run continues with a new input")
+        self.input = input
+
+
 class Operation:
     """One call of `do`, `sleep`, `hook`, … of a run.
 

@@ -48,6 +48,9 @@ def blocking(name: str, job: Job) -> str:
 
 @define_workflow
 async def every_kind(workflow: Workflow, name: str) -> list[Any]:
+    if name == "start":
+        await workflow.do("warm up", "remote", name)
+        workflow.continue_as_new("a")
     results: list[Any] = [await workflow.do("first", "remote", name)]
     results.append(await workflow.do("inline", lambda: effect("0/inline")))
     results.append(await workflow.do("flaky", "remote", "flaky"))
@@ -83,7 +86,7 @@ async def main() -> None:
             original(batch, told)
 
         engine.store.append = append  # type: ignore[method-assign]
-        run = await engine.start_run("every_kind", "a", idempotency_key="the run")
+        run = await engine.start_run("every_kind", "start", idempotency_key="the run")
         with contextlib.suppress(UnknownRunError):  # it is finished already
             await engine.resume_json('"now"', run_id=run.id, name="word")
         print(await run.result(timeout="30s"), appends, flush=True)

@@ -261,6 +261,9 @@ class SeededHost:
         heapq.heappush(self._timers, (due, number, callback))
         return lambda: self._stopped.add(number)
 
+    def continued(self, execution: Execution, start: Event) -> None:
+        raise AssertionError("no pattern continues as new")
+
     def ended(self, execution: Execution, last: Append | None) -> None:
         self.last = last
 

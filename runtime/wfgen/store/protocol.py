@@ -45,6 +45,7 @@ class RunRecord:
     version: str
     status: RunStatus
     input: bytes | None
+    """Of the start, or of the last continuation."""
     output: bytes | None
     """Encoded result, once completed."""
     error_type: str | None
@@ -79,10 +80,11 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A run that this process now holds, with all that is recorded of it."""
+    """A run that this process now holds."""
 
     run: RunRecord
     events: list[Event]
+    """All that is recorded of it since it started, or was last continued with a new input."""
     messages: list[Message]
 
 
@@ -103,7 +105,11 @@ class HookRecord:
 
 @dataclass(slots=True)
 class Append:
-    """Events of one run, to be recorded together with what follows from them, or not at all."""
+    """Events of one run, to be recorded together with what follows from them, or not at all.
+
+    A `run_continued` event is the last of its append: the run's open hooks are closed, and whoever claims the run is
+    given the events from it on.
+    """
 
     run_id: RunId
     epoch: int

@@ -15,7 +15,9 @@ _RUN_COLUMNS = (
     "r.run_id, r.workflow, r.version, r.status, e.payload, r.output, r.error_type, r.error, r.error_code, r.salt,"
     " r.idempotency_key, r.epoch, r.claims, r.owner, r.created_at, r.updated_at, r.finished_at"
 )
-_RUNS = f"SELECT {_RUN_COLUMNS} FROM runs AS r LEFT JOIN events AS e ON e.run = r.run AND e.seq = 1"
+_RUNS = f"SELECT {_RUN_COLUMNS} FROM runs AS r LEFT JOIN events AS e ON e.run = r.run AND e.seq = r.first_seq"
+_STARTED_RUNS = f"SELECT {_RUN_COLUMNS} FROM runs AS r LEFT JOIN events AS e ON e.run = r.run AND e.seq = 1"
+"""With the input of the start, also where a run was continued with another one."""
 _EVENTS = "SELECT seq, type, time, key, data, payload FROM events WHERE run = ? AND seq > ? ORDER BY seq"
 _MESSAGES = (
     "SELECT m.id, r.run_id, m.kind, m.token, m.name, m.payload FROM messages AS m JOIN runs AS r ON r.run = m.run"
@@ -38,7 +40,9 @@ def get_by_number(connection: sqlite3.Connection, run: int) -> RunRecord:
 
 
 def find_by_key(connection: sqlite3.Connection, workflow: str, key: str) -> RunRecord | None:
-    row = connection.execute(f"{_RUNS} WHERE r.workflow = ? AND r.idempotency_key = ?", (workflow, key)).fetchone()
+    row = connection.execute(
+        f"{_STARTED_RUNS} WHERE r.workflow = ? AND r.idempotency_key = ?", (workflow, key)
+    ).fetchone()
     return None if row is None else RunRecord(*row)
 
 
@@ -70,6 +74,12 @@ def events(connection: sqlite3.Connection, run: int, after: int = 0) -> list[Eve
         Event(seq, type, time, key, json.loads(data) if data else {}, payload)
         for seq, type, time, key, data, payload in connection.execute(_EVENTS, (run, after))
     ]
+
+
+def replayed_events(connection: sqlite3.Connection, run: int) -> list[Event]:
+    """Events from the last start of a run on."""
+    (first,) = connection.execute("SELECT first_seq FROM runs WHERE run = ?", (run,)).fetchone()
+    return events(connection, run, first - 1)
 
 
 def messages_of_run(connection: sqlite3.Connection, run: int) -> list[Message]:

@@ -146,6 +146,10 @@ class Transitions:
                 )
             data = _encode(event.data) if event.data else None
             rows.append((run, seq, event.type, event.time, event.key, data, event.payload))
+            if event.type == "run_continued":
+                self._connection.execute("UPDATE runs SET first_seq = ? WHERE run = ?", (seq, run))
+                self._close_hooks(run)
+                self._connection.execute("DELETE FROM messages WHERE run = ? AND token IS NOT NULL", (run,))
         self._events += rows
         held.seq = seq
         if self._refused:
@@ -197,9 +201,12 @@ class Transitions:
             " output = ?, error_type = ?, error = ?, error_code = ? WHERE run = ?",
             (append.status, now, now, append.output, error_type, _text(error), error_code, held.run),
         )
-        self._connection.execute("UPDATE hooks SET state = 'closed' WHERE run = ? AND state = 'open'", (held.run,))
+        self._close_hooks(held.run)
         self._connection.execute("DELETE FROM messages WHERE run = ?", (held.run,))
         self._drop(append.run_id)
+
+    def _close_hooks(self, run: int) -> None:
+        self._connection.execute("UPDATE hooks SET state = 'closed' WHERE run = ? AND state = 'open'", (run,))
 
     def _drop(self, run_id: str) -> None:
         self._held.pop(run_id, None)
@@ -255,7 +262,7 @@ class Transitions:
             " WHERE run = ?",
             (process_id, now, run),
         )
-        events = queries.events(self._connection, run)
+        events = queries.replayed_events(self._connection, run)
         record = queries.get_by_number(self._connection, run)
         self._held[record.run_id] = _Held(run, record.epoch, events[-1].seq)
         self._verified.add(record.run_id)
