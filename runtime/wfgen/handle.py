@@ -5,17 +5,18 @@ from __future__ import annotations
 import random
 import sys
 from asyncio import events as asyncio_events
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, TypeVar, cast, overload
 from uuid import UUID
 
 from wfgen.definitions import MISSING
 from wfgen.durations import Duration, seconds
-from wfgen.errors import HandleError
+from wfgen.errors import HandleError, StepError
 from wfgen.ids import HookToken, RunId
 from wfgen.names import MAX_STEP_NAME, is_step_name
 from wfgen.operations import ContinueAsNew, Operation, wait_for_operation
+from wfgen.parallel import Errors, WaitFor, run_branches
 from wfgen.references import WorkerRef
 from wfgen.retry import Retry
 
@@ -75,6 +76,56 @@ class WorkflowBase:
         operation = self._reserve_hook(step, "create_hook", model, timeout)
         operation.ask()
         return Hook(operation)
+
+    @overload
+    def parallel(
+        self,
+        branches: Mapping[str, Awaitable[T]],
+        *,
+        wait_for: WaitFor = "all",
+        errors: Literal["raise"] = "raise",
+        limit: int | None = None,
+        description: str | None = None,
+    ) -> Coroutine[Any, Any, dict[str, T]]: ...
+
+    @overload
+    def parallel(
+        self,
+        branches: Mapping[str, Awaitable[T]],
+        *,
+        wait_for: WaitFor = "all",
+        errors: Literal["collect"],
+        limit: int | None = None,
+        description: str | None = None,
+    ) -> Coroutine[Any, Any, dict[str, T | StepError]]: ...
+
+    def parallel(
+        self,
+        branches: Mapping[str, Awaitable[T]],
+        *,
+        wait_for: WaitFor = "all",
+        errors: Errors = "raise",
+        limit: int | None = None,
+        description: str | None = None,
+    ) -> Coroutine[Any, Any, Any]:
+        """Run named branches at once; those that are no longer needed are cancelled.
+
+        Args:
+            branches: name -> operation, or coroutine of a helper.
+            wait_for: how many have to succeed: `"all"`, `"any"`, or a number.
+            errors: `"raise"`: as soon as too many have failed, the others are cancelled and the first error is raised.
+                `"collect"`: nothing is raised; a branch that failed has a StepError in its place.
+            limit: how many branches run at once; None for all.
+            description: one line for people.
+
+        Returns:
+            Results by name, in the order of the branches; of those alone that have ended.
+
+        Raises:
+            HandleError: an argument cannot work.
+        """
+        self._check("parallel")
+        return run_branches(branches, wait_for, errors, limit)
 
     def now(self) -> datetime:
         """The time of the last thing that happened to the run, in UTC: the same in every replay."""

@@ -145,6 +145,23 @@ async def unpatched(workflow: Workflow) -> Any:
     return await _patchable(workflow, False)
 
 
+async def parallel(workflow: Workflow) -> Any:
+    async def failing(number: int) -> int:
+        value = int(await workflow.do("maybe", _step, number))
+        if number % 2:
+            raise ValueError(number)
+        return value
+
+    some = await workflow.parallel({str(n): failing(n) for n in range(5)}, wait_for=2)
+    first = await workflow.parallel({str(n): failing(n) for n in range(0, 6, 2)}, wait_for="any")
+    every = await workflow.parallel({str(n): failing(n) for n in range(4)}, errors="collect", limit=2)
+    try:
+        await workflow.parallel({str(n): failing(n) for n in range(4)})
+    except ValueError as error:
+        last = str(error)
+    return [sorted(some), list(first), [str(value) for value in every.values()], last]
+
+
 async def semaphore(workflow: Workflow) -> Any:
     limit = asyncio.Semaphore(2)
 
@@ -210,6 +227,7 @@ PATTERNS: dict[str, Callable[[Workflow], Any]] = {
         first_completed,
         completed_in_order,
         gated,
+        parallel,
         patched,
         semaphore,
         failing_group,
