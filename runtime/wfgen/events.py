@@ -4,7 +4,7 @@
 |---|---|---|---|
 | `run_started` | | workflow, version | the input |
 | `step_completed` | the step | form, target, attempt, started_at, input, type, at | the result |
-| `step_retrying` | the step | form, target, attempt, error_type, error, traceback, next_at, at | |
+| `step_retrying` | the step | form, target, attempt, error_type, error, traceback, began, next_at, at | |
 | `step_failed` | the step | form, target, attempt, started_at, input, error_type, error, traceback, timed_out, at | |
 | `input_changed` | the step | form, target, recorded, at: a replay gave it another input | |
 | `patched` | | id: the run takes the path of a change, here and wherever else it asks | |
@@ -21,8 +21,9 @@
 | `run_failed` | | error_type, error, code | |
 | `run_cancelled` | | | |
 
-Times are seconds since the epoch. `at` is where the operation was called, as `file:line`; `input` a short hash of the
-step's input; `type` the class of a result whose function declares none, as `module:qualname`.
+Times are seconds since the epoch. `began` is the start of a step's first attempt; `at` is where the operation was
+called, as `file:line`; `input` a short hash of the step's input; `type` the class of a result whose function declares
+none, as `module:qualname`.
 """
 
 from __future__ import annotations

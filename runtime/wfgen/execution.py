@@ -343,6 +343,7 @@ class Execution:
         if opening is None:
             self._attempt(operation, 1)
         else:
+            operation.began = opening.data["began"]
             self._attempt_at(operation, opening.data["attempt"] + 1, opening.data["next_at"])
 
     def _attempt(self, operation: Operation, attempt: int) -> None:

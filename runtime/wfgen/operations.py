@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
+import math
 from collections.abc import Callable
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
@@ -52,6 +53,7 @@ class Operation:
     __slots__ = (
         "annotation",
         "asked",
+        "began",
         "data",
         "due",
         "execution",
@@ -98,6 +100,8 @@ class Operation:
         self.job_parameter: str | None = None
         self.retry: Retry = retry or ONCE
         self.timeout = timeout
+        self.began: float | None = None
+        """Steps: when the first attempt began, in seconds since the epoch."""
         self.due = due
         self.annotation = annotation
         self.token = token
@@ -105,6 +109,11 @@ class Operation:
     def __repr__(self) -> str:
         target = f" -> {self.target}" if self.target else ""
         return f"step {self.name!r} ({self.form}{target}) at {self.place}"
+
+    @property
+    def deadline(self) -> float:
+        """Steps: when all attempts have to be over, in seconds since the epoch; infinite without a bound."""
+        return math.inf if self.began is None else self.retry.deadline(self.began)
 
     def prepare_worker(self, worker: WorkerDefinition) -> None:
         """Take function, types and policies from a worker.

@@ -6,11 +6,13 @@ import asyncio
 import contextvars
 import inspect
 import logging
+import math
 import traceback
 from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Any
 
+from wfgen.durations import seconds
 from wfgen.environment import Environment
 from wfgen.errors import error_name
 from wfgen.operations import Operation
@@ -58,6 +60,8 @@ class StepRunner:
         assert task is not None
         self._tasks.add(task)
         started_at = self._clock.time()
+        if operation.began is None:
+            operation.began = started_at
         try:
             await self._run(operation, attempt, started_at, task)
         except Exception as error:
@@ -71,11 +75,12 @@ class StepRunner:
     async def _run(self, operation: Operation, attempt: int, started_at: float, task: asyncio.Task[Any]) -> None:
         execution = operation.execution
         limit: asyncio.Timeout | None = None
+        timeout = min(operation.timeout or math.inf, operation.deadline - started_at)
         try:
-            if operation.timeout is None:
+            if timeout == math.inf:
                 result = await self._call(operation, attempt)
             else:
-                async with asyncio.timeout(operation.timeout) as limit:
+                async with asyncio.timeout(timeout) as limit:
                     result = await self._call(operation, attempt)
             what = f"the result of {operation!r}"
             encoded, value, recorded = execution.codec.record(result, operation.annotation, what)
@@ -85,7 +90,7 @@ class StepRunner:
             if isinstance(error, asyncio.CancelledError) and task.cancelling():
                 raise
             timed_out = limit is not None and limit.expired()
-            self._failed(operation, attempt, started_at, error, timed_out)
+            self._failed(operation, attempt, started_at, error, timeout if timed_out else None)
         else:
             # These only record; the run's own loop is driven from a plain callback once the record is durable.
             execution.step_completed(operation, attempt, started_at, encoded, value, recorded)
@@ -99,15 +104,18 @@ class StepRunner:
         return await result if inspect.isawaitable(result) else result
 
     def _failed(
-        self, operation: Operation, attempt: int, started_at: float, error: BaseException, timed_out: bool
+        self, operation: Operation, attempt: int, started_at: float, error: BaseException, timeout: float | None
     ) -> None:
+        """An attempt failed, or took longer than `timeout` seconds."""
         execution = operation.execution
-        if timed_out:
+        if timeout is not None:
             details: dict[str, Any] = {
                 "error_type": "TimeoutError",
-                "error": f"the attempt took longer than {operation.timeout:g} s",
+                "error": f"the attempt took longer than {timeout:g} s",
                 "timed_out": True,
             }
+            if timeout != operation.timeout and operation.retry.within is not None:
+                details["error"] = f"all attempts together took longer than {seconds(operation.retry.within):g} s"
         else:
             lines = "".join(traceback.format_exception(error, limit=-8))
             details = {
@@ -116,13 +124,15 @@ class StepRunner:
                 "traceback": lines[-MAX_ERROR:],
             }
         again = operation.retry.retries(error, attempt)
+        delay = operation.retry.delay_after(attempt, error, self._random) if again else 0.0
+        again = again and self._clock.time() + delay < operation.deadline
         log.info(
             "run %s: %r failed in attempt %d%s: %s: %s",
             execution.run.run_id, operation, attempt, ", to be retried" if again else "",
             details["error_type"], details["error"],
         )  # fmt: skip
         if again:
-            delay = operation.retry.delay_after(attempt, self._random)
+            details["began"] = operation.began
             execution.step_retrying(operation, attempt, delay, details)
         else:
             execution.step_failed(operation, attempt, started_at, details)
