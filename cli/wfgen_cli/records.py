@@ -35,6 +35,7 @@ def run_data(run: RunRecord) -> dict[str, Any]:
         "output": decoded(run.output),
         "error": error,
         "idempotency_key": run.idempotency_key,
+        "parent": run.parent,
         "claims": run.claims,
         "owner": run.owner,
         "created_at": run.created_at,

@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from wfgen.children import Child
     from wfgen.definitions import Job, define_worker, define_workflow
     from wfgen.durations import Duration
     from wfgen.errors import (
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Child",
     "ConfigurationError",
     "ConflictError",
     "DefinitionError",
@@ -80,6 +82,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Child": "children",
     "Duration": "durations",
     "Hook": "handle",
     "HookToken": "ids",

@@ -231,6 +231,9 @@ class Engine:
             if verdict is None and self._observe is not None:
                 for event in append.events:
                     self._observe(append.run_id, event)
+            if verdict is None and (append.children or append.given_up):
+                self._wake.set()
+                self._spawn(self._fetch_messages())
             if not isinstance(verdict, StoreBusyError | StoreFullError):
                 done(verdict)
                 return
@@ -273,6 +276,8 @@ class Engine:
                 finished_at=last.events[-1].time,
             )
             self._waiters.tell(record)
+            if execution.has_family:
+                self._spawn(self._fetch_messages())
         else:
             # Given back after a while, if it is still ours: its record could not be written, or it was lost anyway.
             self._loop.call_later(LAST_RETRY, lambda: self._release(run.run_id, run.epoch))
@@ -312,7 +317,8 @@ class Engine:
     @property
     def _free(self) -> int:
         """How many more runs this process takes."""
-        return self.settings.concurrency - len(self._executions)
+        parked = sum(execution.waits_for_children for execution in self._executions.values())
+        return self.settings.concurrency - len(self._executions) + parked
 
     async def _claim(self) -> None:
         while True:

@@ -14,6 +14,9 @@
 | `hook_resumed` | the hook | form, token | the payload |
 | `hook_rejected` | the hook | token, error: the payload did not fit its type | |
 | `hook_timed_out` | the hook | form, token | |
+| `child_started` | the call | form, target, run_id, version, at | |
+| `child_completed` | the call | form, target, run_id, version, type | its result |
+| `child_failed` | the call | form, target, run_id, version, status, error_type, error, code | |
 | `cancel_requested` | | | |
 | `run_timed_out` | | | |
 | `run_continued` | | workflow, version: what was recorded before is history, the run starts again | the new input |
@@ -44,6 +47,9 @@ EventType = Literal[
     "hook_resumed",
     "hook_rejected",
     "hook_timed_out",
+    "child_started",
+    "child_completed",
+    "child_failed",
     "cancel_requested",
     "run_timed_out",
     "run_continued",
@@ -59,13 +65,15 @@ COMPLETIONS: frozenset[str] = frozenset(
         "timer_fired",
         "hook_resumed",
         "hook_timed_out",
+        "child_completed",
+        "child_failed",
         "cancel_requested",
         "run_timed_out",
     }
 )
 """Events that are delivered to the workflow, one at a time, in recorded order."""
 
-OPENINGS: frozenset[str] = frozenset({"timer_set", "hook_created", "step_retrying"})
+OPENINGS: frozenset[str] = frozenset({"timer_set", "hook_created", "step_retrying", "child_started"})
 """Events that leave an operation open; what they recorded is taken up again in a replay."""
 
 

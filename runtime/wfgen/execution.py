@@ -11,12 +11,14 @@ for, or to one of another form or target, is a divergence.
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
 import logging
 from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any
 
+from wfgen.children import OnParentEnd, OpenChildren
 from wfgen.codec import adapter
 from wfgen.definitions import MISSING, WorkflowDefinition
 from wfgen.divergence import divergence, reproduces
@@ -38,7 +40,7 @@ from wfgen.hooks import OpenHooks
 from wfgen.host import Host
 from wfgen.ids import HookToken
 from wfgen.loop import BranchTask, RunLoop
-from wfgen.operations import HOOK_FORMS, STEP_FORMS, ContinueAsNew, Operation
+from wfgen.operations import CHILD_FORMS, HOOK_FORMS, STEP_FORMS, ContinueAsNew, Operation
 from wfgen.recorder import Recorder
 from wfgen.runlog import RunLogger
 from wfgen.store.protocol import FINISHED, Append, Claimed, Message, RunStatus, Verdict
@@ -70,7 +72,8 @@ class Execution:
         self._host = host
         self._guard = Guard()
         self._recorder = Recorder(self.run, claimed.events[-1].seq, host, self._recorded)
-        self._hooks = OpenHooks(self.run, self._recorder, self.codec, claimed.messages)
+        self._children = OpenChildren(self.run, self._origin, self._recorder, self.registry, self.codec)
+        self._hooks = OpenHooks(self.run, self._recorder, self.codec, claimed.messages, self._children)
         self._operations: dict[str, Operation] = {}
         self._asked: list[Operation] = []
         """What the code waits for and what is not started yet."""
@@ -153,6 +156,10 @@ class Execution:
                 self._recorder.record("patched", None, {"id": change})
         return answer
 
+    def prepare_child(self, operation: Operation, data: Any, on_parent_end: OnParentEnd) -> None:
+        """Check the input of a child and choose its id and version."""
+        self._children.prepare(operation, data, on_parent_end)
+
     def next_input(self, data: Any) -> bytes | None:
         """The input with which the run is to start again, encoded."""
         if asyncio.current_task(self.loop) is not self._root:
@@ -188,6 +195,16 @@ class Execution:
         self._hooks.receive(message)
         self._take_messages()
         self._flush()
+
+    @property
+    def has_family(self) -> bool:
+        """Whether other runs may have to hear of its end: its parent, or children."""
+        return self.run.parent is not None or self._children.started or self.run.claims > 1
+
+    @property
+    def waits_for_children(self) -> bool:
+        """Whether it cannot go on before other runs do."""
+        return self._recorder.status == "waiting" and self._children.waiting
 
     def drop(self) -> None:
         """Stop working this run: it is finished or no longer ours, or the process ends. Nothing is recorded."""
@@ -272,6 +289,7 @@ class Execution:
         if operation is None or not reproduces(operation, event):
             raise self._divergence(event)
         self._hooks.replayed(event.key)
+        self._children.replayed(event.key)
         if value is MISSING and operation.form in STEP_FORMS:
             self._compare_input(operation, event)
         if not operation.future.done():  # or else the code has cancelled it meanwhile
@@ -298,6 +316,8 @@ class Execution:
                 )
             case "timer_fired":
                 operation.future.set_result(None)
+            case "child_completed" | "child_failed":
+                self._children.settle(operation, event)
             case _:
                 if value is MISSING:
                     assert event.payload is not None
@@ -313,6 +333,9 @@ class Execution:
             opening = self._openings.pop(operation.key, None)
             if operation.form in HOOK_FORMS:
                 self._open_hook(operation, opening)
+            elif operation.form in CHILD_FORMS:
+                self._children.open(operation, opening)
+                operation.future.add_done_callback(functools.partial(self._give_up_child, operation))
             elif operation.form in STEP_FORMS:
                 # It may depend on all that is recorded so far: a completion, a hook whose token it sends.
                 self._held.append((self._recorder.seq, operation, opening))
@@ -321,10 +344,10 @@ class Execution:
         self._start_held()
         if self._active or self._held:
             return
-        if not self._stops and not self._hooks.waiting:
+        if not self._stops and not self._hooks.waiting and not self._children.waiting:
             raise HandleError(
                 f"run {self.run.run_id} waits for something that nothing can bring about: "
-                "no step, sleep or hook is open.",
+                "no step, sleep, hook or child is open.",
                 hint="Look for an Event, Queue or Future that no other branch serves.",
             )
         self._recorder.set_status("waiting")
@@ -396,6 +419,10 @@ class Execution:
         assert operation.due is not None
         operation.future.add_done_callback(lambda _: self._close_hook(operation))
         self._stops[operation.key] = self._host.at(operation.due, lambda: self._due(operation, "hook_timed_out"))
+
+    def _give_up_child(self, operation: Operation, future: asyncio.Future[Any]) -> None:
+        if future.cancelled():
+            self._children.close(operation)
 
     def _close_hook(self, operation: Operation) -> None:
         self._stop(operation.key)
@@ -540,6 +567,8 @@ class Execution:
                 raise self._divergence(event)
             if operation.future.done():  # the code has given it up since
                 del self._openings[key]
+                if operation.form in CHILD_FORMS:
+                    self._recorder.outgoing.given_up.append(key)
 
     def _divergence(self, event: Event) -> DivergenceError:
         asked = [operation for operation in self._asked if not operation.future.done()]

@@ -10,14 +10,15 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, TypeVar, cast, overload
 from uuid import UUID
 
+from wfgen.children import Child, OnParentEnd
 from wfgen.definitions import MISSING
 from wfgen.durations import Duration, seconds
 from wfgen.errors import HandleError, StepError
 from wfgen.ids import HookToken, RunId
 from wfgen.names import MAX_STEP_NAME, is_step_name
-from wfgen.operations import ContinueAsNew, Operation, wait_for_operation
+from wfgen.operations import CHILD_FORMS, HOOK_FORMS, ContinueAsNew, Operation, wait_for_operation
 from wfgen.parallel import Errors, WaitFor, run_branches
-from wfgen.references import WorkerRef
+from wfgen.references import WorkerRef, WorkflowRef
 from wfgen.retry import Retry
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from wfgen.runlog import RunLogger
 
 T = TypeVar("T")
+I = TypeVar("I")  # noqa: E741
+O = TypeVar("O")  # noqa: E741
 
 HOOK_TIMEOUT = 7 * 86400.0
 """Seconds that a hook waits by default."""
@@ -76,6 +79,119 @@ class WorkflowBase:
         operation = self._reserve_hook(step, "create_hook", model, timeout)
         operation.ask()
         return Hook(operation)
+
+    @overload
+    def call(
+        self,
+        step: str,
+        target: WorkflowRef[I, O],
+        data: I,
+        *,
+        on_parent_end: OnParentEnd = "cancel",
+        description: str | None = None,
+    ) -> Coroutine[Any, Any, O]: ...
+
+    @overload
+    def call(
+        self,
+        step: str,
+        target: WorkflowRef[None, O],
+        *,
+        on_parent_end: OnParentEnd = "cancel",
+        description: str | None = None,
+    ) -> Coroutine[Any, Any, O]: ...
+
+    @overload
+    def call(
+        self,
+        step: str,
+        target: str,
+        data: Any = MISSING,
+        *,
+        on_parent_end: OnParentEnd = "cancel",
+        description: str | None = None,
+    ) -> Coroutine[Any, Any, Any]: ...
+
+    def call(
+        self,
+        step: str,
+        target: WorkflowRef[Any, Any] | str,
+        data: Any = MISSING,
+        *,
+        on_parent_end: OnParentEnd = "cancel",
+        description: str | None = None,
+    ) -> Coroutine[Any, Any, Any]:
+        """Run another workflow as a child, and wait for its result.
+
+        The child is a run of its own, started once, in the latest version; any process may work it.
+
+        Args:
+            step: the operation's name.
+            target: a workflow's name or reference.
+            data: the child's input.
+            on_parent_end: what becomes of the child when this run ends first, or no longer waits for it: `"cancel"`
+                or `"abandon"` (it goes on).
+            description: one line for people.
+
+        Raises:
+            RunFailedError: the child failed; carries the recorded error.
+            RunCancelledError: somebody cancelled it.
+            UnknownWorkflowError, InvalidInputError: it cannot be started.
+        """
+        return wait_for_operation(self._reserve_child(step, "call", target, data, on_parent_end))
+
+    @overload
+    async def start(
+        self,
+        step: str,
+        target: WorkflowRef[I, O],
+        data: I,
+        *,
+        on_parent_end: OnParentEnd = "abandon",
+        description: str | None = None,
+    ) -> Child[O]: ...
+
+    @overload
+    async def start(
+        self,
+        step: str,
+        target: WorkflowRef[None, O],
+        *,
+        on_parent_end: OnParentEnd = "abandon",
+        description: str | None = None,
+    ) -> Child[O]: ...
+
+    @overload
+    async def start(
+        self,
+        step: str,
+        target: str,
+        data: Any = MISSING,
+        *,
+        on_parent_end: OnParentEnd = "abandon",
+        description: str | None = None,
+    ) -> Child[Any]: ...
+
+    def start(
+        self,
+        step: str,
+        target: WorkflowRef[Any, Any] | str,
+        data: Any = MISSING,
+        *,
+        on_parent_end: OnParentEnd = "abandon",
+        description: str | None = None,
+    ) -> Coroutine[Any, Any, Child[Any]]:
+        """Start another workflow as a child and go on; await what this gives for the child's result.
+
+        Arguments and errors as for `call`, but a child that is started goes on alone when this run ends.
+        """
+        operation = self._reserve_child(step, "start", target, data, on_parent_end)
+
+        async def started() -> Child[Any]:
+            operation.ask()
+            return Child(operation)
+
+        return started()
 
     @overload
     def parallel(
@@ -190,6 +306,20 @@ class WorkflowBase:
         wait = HOOK_TIMEOUT if timeout is None else seconds(timeout)
         return self._reserve(step, form, due=self._execution.now + wait, annotation=model)
 
+    def _reserve_child(self, step: str, form: str, target: Any, data: Any, on_parent_end: OnParentEnd) -> Operation:
+        if on_parent_end not in ("cancel", "abandon"):
+            raise HandleError(
+                f"{form} {step!r}: on_parent_end={on_parent_end!r:.80} is unknown.", hint='It is "cancel" or "abandon".'
+            )
+        name = target.id if isinstance(target, WorkflowRef) else target
+        if not isinstance(name, str):
+            raise HandleError(
+                f"{form} {step!r}: {target!r:.80} is no workflow.", hint="Give its name or `workflows.<name>`."
+            )
+        operation = self._reserve(step, form, target=name)
+        self._execution.prepare_child(operation, data, on_parent_end)
+        return operation
+
     def _reserve(self, step: str, form: str, **details: Any) -> Operation:
         self._check(step)
         if not isinstance(step, str) or not is_step_name(step):
@@ -197,7 +327,7 @@ class WorkflowBase:
                 f"{step!r:.80} cannot name a step.",
                 hint=f"Use printable text of 1 to {MAX_STEP_NAME} characters.",
             )
-        frame = sys._getframe(3 if form in ("hook", "create_hook") else 2)
+        frame = sys._getframe(3 if form in HOOK_FORMS or form in CHILD_FORMS else 2)
         return self._execution.reserve(step, form, frame.f_code.co_filename, frame.f_lineno, **details)
 
     def _check(self, what: str) -> None:

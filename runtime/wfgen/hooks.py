@@ -6,7 +6,9 @@ import logging
 from collections.abc import Sequence
 from typing import Any, Literal
 
+from wfgen.children import OpenChildren
 from wfgen.codec import Codec
+from wfgen.definitions import MISSING
 from wfgen.errors import SerializationError
 from wfgen.events import Event
 from wfgen.operations import Operation
@@ -24,9 +26,13 @@ class OpenHooks:
         recorder: where hooks and their answers are recorded.
         codec: loads payloads by the hook's type.
         messages: the run's inbox so far, oldest first.
+        children: take messages about the end of a child.
     """
 
-    def __init__(self, run: RunRecord, recorder: Recorder, codec: Codec, messages: Sequence[Message]) -> None:
+    def __init__(
+        self, run: RunRecord, recorder: Recorder, codec: Codec, messages: Sequence[Message], children: OpenChildren
+    ) -> None:
+        self._children = children
         self._run = run
         self._recorder = recorder
         self._codec = codec
@@ -94,6 +100,12 @@ class OpenHooks:
             if message.kind == "cancel":
                 completed.append((self._recorder.record("cancel_requested", None, {}), None))
                 self._recorder.outgoing.consumed.append(message.id)
+            elif message.kind == "child":
+                end = self._children.take(message)
+                if end is None:
+                    left.append(message)
+                else:
+                    completed.append((end, MISSING))
             elif (operation := self._find(message)) is not None:
                 completed += self._resume(operation, message)
             else:

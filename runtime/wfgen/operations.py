@@ -18,9 +18,11 @@ from wfgen.retry import ONCE, Retry
 
 if TYPE_CHECKING:
     from wfgen.execution import Execution
+    from wfgen.store.protocol import NewRun
 
 STEP_FORMS = frozenset({"rpc", "inline"})
 HOOK_FORMS = frozenset({"hook", "create_hook"})
+CHILD_FORMS = frozenset({"call", "start"})
 
 
 class ContinueAsNew(BaseException):
@@ -40,8 +42,8 @@ class Operation:
 
     Attributes:
         key: its identity in the run: branch, name, occurrence; such as `0/charge` or `0.1/charge#2`.
-        form: `rpc`, `inline`, `sleep`, `sleep_until`, `hook` or `create_hook`.
-        target: the worker's id, form rpc only.
+        form: `rpc`, `inline`, `sleep`, `sleep_until`, `hook`, `create_hook`, `call` or `start`.
+        target: form rpc: the worker's id; call and start: the workflow's name.
         place: `file:line` of the call.
         future: what the workflow's code waits on; lives on the run's loop.
         asked: whether the code waits for it (it was called before, but may not have been awaited yet).
@@ -54,6 +56,7 @@ class Operation:
         "annotation",
         "asked",
         "began",
+        "child",
         "data",
         "due",
         "execution",
@@ -103,6 +106,8 @@ class Operation:
         self.began: float | None = None
         """Steps: when the first attempt began, in seconds since the epoch."""
         self.due = due
+        self.child: NewRun | None = None
+        """Calls and starts: the run to create."""
         self.annotation = annotation
         self.token = token
 

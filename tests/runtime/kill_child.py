@@ -47,6 +47,11 @@ def blocking(name: str, job: Job) -> str:
 
 
 @define_workflow
+async def child(workflow: Workflow, name: str) -> str:
+    return str(await workflow.do("in child", "remote", name))
+
+
+@define_workflow
 async def every_kind(workflow: Workflow, name: str) -> list[Any]:
     if name == "start":
         await workflow.do("warm up", "remote", name)
@@ -57,6 +62,7 @@ async def every_kind(workflow: Workflow, name: str) -> list[Any]:
     results += await asyncio.gather(*[workflow.do("parallel", "blocking", f"{name}{n}") for n in range(3)])
     await workflow.sleep("pause", "1ms")
     results.append(await workflow.hook("word", str))
+    results.append(await workflow.call("child", "child", "below"))
     async with asyncio.TaskGroup() as group:
         for n in range(2):
             group.create_task(workflow.do("grouped", "remote", str(n)))

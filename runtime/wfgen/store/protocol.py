@@ -1,12 +1,13 @@
 """The store as the engine sees it: atomic transitions, not tables.
 
 Every append is conditional on the run's epoch, which a claim raises: a process that lost a run cannot write to it.
-All that comes from outside (a hook's payload, a request to cancel) is a message in the run's inbox; only the process
-that holds the run turns messages into events, so a run's history has one writer and one order.
+All that comes from outside (a hook's payload, a request to cancel, the end of a child) is a message in the run's inbox;
+only the process that holds the run turns messages into events, so a run's history has one writer and one order.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
@@ -34,6 +35,10 @@ class NewRun:
     """Random text from which the run's hook tokens derive."""
     idempotency_key: str | None = None
     """At most one run per workflow and key."""
+    parent: tuple[RunId, str] | None = None
+    """Of a child: the run that started it, and the key of its operation."""
+    on_parent_end: Literal["cancel", "abandon"] = "abandon"
+    """Of a child: what becomes of it when the parent ends first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,8 @@ class RunRecord:
     created_at: float
     updated_at: float
     finished_at: float | None
+    parent: RunId | None = None
+    """The run that started it as its child."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +77,41 @@ class Message:
 
     id: int
     run_id: RunId
-    kind: Literal["hook", "cancel"]
+    kind: Literal["hook", "cancel", "child"]
     token: str | None
     """Hook: addressed by token; or"""
     name: str | None
-    """by the hook's step name: taken by the first open hook of that name, also one opened later."""
+    """by the hook's step name: taken by the first open hook of that name, also one opened later. Child: the key of the
+    operation that started it."""
     payload: bytes | None
+    """Hook: what it was resumed with. Child: its end, as ChildEnd dumps it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChildEnd:
+    """How a child run ended, on its way to the parent."""
+
+    status: str
+    version: str
+    output: bytes | None
+    """Encoded result, once completed."""
+    type: str | None
+    """Class of a result whose workflow declares none, as `module:qualname`."""
+    error_type: str | None
+    error: str | None
+    error_code: str | None
+
+    def dump(self) -> bytes:
+        """As bytes: a line of JSON, then the output as it is."""
+        head = [self.status, self.version, self.type, self.error_type, self.error, self.error_code]
+        return json.dumps(head).encode() + b"\n" + (self.output or b"")
+
+    @classmethod
+    def load(cls, dumped: bytes) -> ChildEnd:
+        """The opposite of `dump`."""
+        head, _, output = dumped.partition(b"\n")
+        status, version, type, error_type, error, error_code = json.loads(head)
+        return cls(status, version, output or None, type, error_type, error, error_code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +159,10 @@ class Append:
     """Ids of messages that these events answer."""
     opened: list[HookRecord] = field(default_factory=list)
     closed: list[tuple[HookToken, Literal["resumed", "timed_out", "closed"]]] = field(default_factory=list)
+    children: list[NewRun] = field(default_factory=list)
+    """Child runs to create; one whose id is there already is left alone."""
+    given_up: list[str] = field(default_factory=list)
+    """Keys of operations whose child nobody waits for any more: it is asked to stop, if its policy says so."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,8 @@ from wfgen.store.protocol import HookRecord, Message, ProcessRecord, RunRecord, 
 
 _RUN_COLUMNS = (
     "r.run_id, r.workflow, r.version, r.status, e.payload, r.output, r.error_type, r.error, r.error_code, r.salt,"
-    " r.idempotency_key, r.epoch, r.claims, r.owner, r.created_at, r.updated_at, r.finished_at"
+    " r.idempotency_key, r.epoch, r.claims, r.owner, r.created_at, r.updated_at, r.finished_at,"
+    " (SELECT p.run_id FROM runs AS p WHERE p.run = r.parent)"
 )
 _RUNS = f"SELECT {_RUN_COLUMNS} FROM runs AS r LEFT JOIN events AS e ON e.run = r.run AND e.seq = r.first_seq"
 _STARTED_RUNS = f"SELECT {_RUN_COLUMNS} FROM runs AS r LEFT JOIN events AS e ON e.run = r.run AND e.seq = 1"

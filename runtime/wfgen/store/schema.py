@@ -103,6 +103,13 @@ MIGRATIONS: Sequence[Migration] = (
     (
         # Where the part of the run's history begins that is replayed: its last `run_started` or `run_continued`.
         """ALTER TABLE runs ADD COLUMN first_seq INTEGER NOT NULL DEFAULT 1""",
+        # Of a child run: who started it, with which operation, in which part of its history (the parent's `first_seq`
+        # then), and what becomes of it when the parent ends first.
+        """ALTER TABLE runs ADD COLUMN parent INTEGER REFERENCES runs""",
+        """ALTER TABLE runs ADD COLUMN parent_key TEXT""",
+        """ALTER TABLE runs ADD COLUMN parent_part INTEGER""",
+        """ALTER TABLE runs ADD COLUMN on_parent_end TEXT""",
+        """CREATE INDEX runs_by_parent ON runs (parent) WHERE parent IS NOT NULL""",
     ),
 )
 

@@ -17,7 +17,7 @@ from wfgen.environment import Clock
 from wfgen.errors import ConflictError, LeaseLostError, StoreError, UnknownHookError, UnknownRunError, WfgenError
 from wfgen.ids import RunId
 from wfgen.store import queries
-from wfgen.store.protocol import FINISHED, Append, Claimed, NewRun, ProcessRecord, RunRecord, RunStatus
+from wfgen.store.protocol import FINISHED, Append, ChildEnd, Claimed, NewRun, ProcessRecord, RunRecord, RunStatus
 
 _INSERT_EVENT = "INSERT INTO events (run, seq, type, time, key, data, payload) VALUES (?, ?, ?, ?, ?, ?, ?)"
 
@@ -32,6 +32,9 @@ class _Held:
     epoch: int
     seq: int
     """Of its last event."""
+    is_child: bool = False
+    has_children: bool = False
+    """Whether it may have some."""
 
 
 class Transitions:
@@ -149,7 +152,10 @@ class Transitions:
             if event.type == "run_continued":
                 self._connection.execute("UPDATE runs SET first_seq = ? WHERE run = ?", (seq, run))
                 self._close_hooks(run)
-                self._connection.execute("DELETE FROM messages WHERE run = ? AND token IS NOT NULL", (run,))
+                self._cancel_children(run)
+                self._connection.execute(
+                    "DELETE FROM messages WHERE run = ? AND (token IS NOT NULL OR kind = 'child')", (run,)
+                )
         self._events += rows
         held.seq = seq
         if self._refused:
@@ -161,6 +167,10 @@ class Transitions:
                 "INSERT INTO hooks (token, run, key, name, due, state, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
                 [(h.token, held.run, h.key, h.name, h.due, h.state, h.created_at) for h in append.opened],
             )
+        for child in append.children:
+            self._create_child(child, held)
+        for key in append.given_up:
+            self._cancel_children(run, key)
         for token, state in append.closed:
             self._connection.execute("UPDATE hooks SET state = ? WHERE token = ?", (state, token))
             self._connection.execute("DELETE FROM messages WHERE token = ?", (token,))
@@ -169,10 +179,12 @@ class Transitions:
 
     def _verify(self, run_id: str, epoch: int) -> _Held:
         """Check that this epoch still holds the run."""
-        row = self._connection.execute("SELECT run, epoch, owner FROM runs WHERE run_id = ?", (run_id,)).fetchone()
+        row = self._connection.execute(
+            "SELECT run, epoch, owner, parent FROM runs WHERE run_id = ?", (run_id,)
+        ).fetchone()
         if row is None:
             raise queries.unknown_run(run_id)
-        run, current, owner = row
+        run, current, owner, parent = row
         held = self._held.get(run_id)
         if current != epoch or owner is None:
             if held is not None and held.epoch == epoch:
@@ -184,7 +196,7 @@ class Transitions:
             )
         if held is None or held.epoch != epoch:
             (seq,) = self._connection.execute("SELECT max(seq) FROM events WHERE run = ?", (run,)).fetchone()
-            held = self._held[run_id] = _Held(run, epoch, seq or 0)
+            held = self._held[run_id] = _Held(run, epoch, seq or 0, parent is not None, True)
         self._verified.add(run_id)
         return held
 
@@ -203,7 +215,53 @@ class Transitions:
         )
         self._close_hooks(held.run)
         self._connection.execute("DELETE FROM messages WHERE run = ?", (held.run,))
+        if held.has_children:
+            self._cancel_children(held.run)
+        if held.is_child:
+            self._tell_parent(append, held)
         self._drop(append.run_id)
+
+    def _create_child(self, child: NewRun, parent: _Held) -> None:
+        assert child.parent is not None
+        now = self._clock.time()
+        cursor = self._connection.execute(
+            "INSERT INTO runs (run_id, workflow, version, status, created_at, updated_at, salt, parent, parent_key,"
+            " on_parent_end, parent_part) VALUES (?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?,"
+            " (SELECT first_seq FROM runs WHERE run = ?)) ON CONFLICT (run_id) DO NOTHING",
+            (
+                child.run_id, child.workflow, child.version, now, now, child.salt, parent.run, child.parent[1],
+                child.on_parent_end, parent.run,
+            ),
+        )  # fmt: skip
+        if cursor.rowcount:
+            assert cursor.lastrowid is not None
+            data = {"workflow": child.workflow, "version": child.version, "parent": child.parent[0]}
+            self._events.append((cursor.lastrowid, 1, "run_started", now, None, _encode(data), child.input))
+            parent.has_children = True
+
+    def _cancel_children(self, run: int, key: str | None = None) -> None:
+        """Ask the unfinished children of a run to stop, but those that go on alone; all, or those of one operation."""
+        self._connection.execute(
+            "INSERT INTO messages (run, kind) SELECT run, 'cancel' FROM runs WHERE parent = ? AND finished_at IS NULL"
+            " AND on_parent_end = 'cancel' AND parent_key = coalesce(?, parent_key)"
+            " AND NOT EXISTS (SELECT 1 FROM messages WHERE messages.run = runs.run AND kind = 'cancel')",
+            (run, key),
+        )
+
+    def _tell_parent(self, append: Append, held: _Held) -> None:
+        """Put a child's end into the inbox of the run that started it."""
+        assert append.status is not None
+        error_type, error, error_code = append.error or (None, None, None)
+        type = append.events[-1].data.get("type") if append.events else None
+        parent, key, part, version = self._connection.execute(
+            "SELECT parent, parent_key, parent_part, version FROM runs WHERE run = ?", (held.run,)
+        ).fetchone()
+        end = ChildEnd(append.status, version, append.output, type, error_type, _text(error), error_code)
+        self._connection.execute(
+            "INSERT INTO messages (run, kind, name, payload)"
+            " SELECT run, 'child', ?, ? FROM runs WHERE run = ? AND finished_at IS NULL AND first_seq = ?",
+            (key, end.dump(), parent, part),
+        )
 
     def _close_hooks(self, run: int) -> None:
         self._connection.execute("UPDATE hooks SET state = 'closed' WHERE run = ? AND state = 'open'", (run,))
@@ -264,7 +322,7 @@ class Transitions:
         )
         events = queries.replayed_events(self._connection, run)
         record = queries.get_by_number(self._connection, run)
-        self._held[record.run_id] = _Held(run, record.epoch, events[-1].seq)
+        self._held[record.run_id] = _Held(run, record.epoch, events[-1].seq, record.parent is not None, True)
         self._verified.add(record.run_id)
         return Claimed(record, events, queries.messages_of_run(self._connection, run))
 
