@@ -2,7 +2,7 @@
 
 Peers are installed into an environment of their own, benchmarks/.peers. Machines are shared and noisy: each figure is
 the median of several rounds, each round measures both sides one after the other, and what counts is the ratio.
-Arguments: names of sections to run (steps, prebuild, watch); default all. `--rounds N`, default 5.
+Arguments: names of sections to run (steps, prebuild, watch, types); default all. `--rounds N`, default 5.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import prebuild
+import typecheck
 import watch
 
 HERE = Path(__file__).parent
@@ -76,12 +77,18 @@ def steps(rounds: int) -> list[Row]:
 
 
 def main() -> None:
-    sections: dict[str, Callable[[int], list[Row]]] = {"steps": steps, "prebuild": prebuild.rows, "watch": watch.rows}
+    sections: dict[str, Callable[[int], list[Row]]] = {
+        "steps": steps,
+        "prebuild": prebuild.rows,
+        "watch": watch.rows,
+        "types": typecheck.rows,
+    }
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("section", nargs="*", choices=[[], *sections], default=[])
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
     os.environ.setdefault("PYTHONHASHSEED", "0")
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed program is compiled already
     rows = [row for name in arguments.section or sections for row in sections[name](arguments.rounds)]
     print("\n| what | against | measured | aim | |\n|---|---|---|---|---|")
     for what, against, figure, aim, met in rows:

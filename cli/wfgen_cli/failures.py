@@ -2,7 +2,9 @@
 
 WfgenError
 ├── ArgumentError   WF610  an argument names something that is not there or cannot be used
-└── OutputError     WF611  standard output cannot be written
+├── OutputError     WF611  standard output cannot be written
+├── TypeCheckError  WF612  mypy cannot say whether the types agree
+└── FixError        WF613  a file cannot be given its fixes
 """
 
 from __future__ import annotations
@@ -40,6 +42,29 @@ class OutputError(WfgenError):
             f"the output cannot be written: {reason}.",
             hint="Check where standard output goes: a full disk, or `>&-` in a script.",
         )
+
+
+class TypeCheckError(WfgenError):
+    """mypy cannot say whether the types agree: it is not installed, refuses its configuration, or crashed.
+
+    `--no-types` leaves it out.
+    """
+
+    code: ClassVar[str] = "WF612"
+
+
+class FixError(WfgenError):
+    """A file cannot be given its fixes: it is read-only, or has changed meanwhile. It is as it was.
+
+    Attributes:
+        is_failure: whether that is a failure; a generated file is left alone on purpose.
+    """
+
+    code: ClassVar[str] = "WF613"
+
+    def __init__(self, message: str, *, hint: str | None = None, is_failure: bool = True) -> None:
+        super().__init__(message, hint=hint)
+        self.is_failure = is_failure
 
 
 def report(error: Exception) -> int:

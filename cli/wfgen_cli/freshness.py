@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-FORMAT = 1
+FORMAT = 2
 MEMORY = Path(".wfgen", "prebuild.json")
 PACKAGES = ("wfgen", "wfgen_inspector", "wfgen_templates", "wfgen_codegen", "wfgen_cli")
 TICK = 0.02
@@ -32,8 +32,8 @@ _SUFFIXES = (".py", ".pyi")
 
 
 @dataclass(frozen=True)
-class Memory:
-    """What a prebuild left behind."""
+class Place:
+    """Where a project's files lie."""
 
     project: Path
     """Absolute project root."""
@@ -43,18 +43,36 @@ class Memory:
     """Absolute folder of the generated package."""
     templates: str | None
     """Absolute folder of replaced templates."""
-    inputs: str
-    outputs: str
+
+
+@dataclass(frozen=True)
+class Looks:
+    """How everything looks: a hash each of what a prebuild depends on and of what it made."""
+
+    tools: str
+    """Python, wfgen, settings and templates."""
+    sources: str
+    """Every Python file of the project but the generated ones."""
+    outputs: str = ""
+    """Every file in the folder of the generated package."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a prebuild left behind."""
+
+    place: Place
+    looks: Looks
     answer: dict[str, Any]
     """What the prebuild found and did, to be told again."""
+    facts: dict[str, str]
+    """Source file -> hash of all that was known of it."""
 
 
 def recall(start: Path, *, types_only: bool) -> Memory | None:
     """What the last prebuild of the project around `start` left behind, if nothing has changed since."""
-    memory = _load(start, types_only)
-    if memory is None or memory.inputs != inputs(memory.project, memory.roots, memory.output, memory.templates):
-        return None
-    return memory if memory.outputs == outputs(memory.output) else None
+    memory = left_behind(start, types_only=types_only)
+    return memory if memory is not None and memory.looks == look(memory.place, outputs=True) else None
 
 
 def last_output(project: Path) -> Path | None:
@@ -67,19 +85,22 @@ def last_output(project: Path) -> Path | None:
 def remember(memory: Memory, *, types_only: bool) -> None:
     """Write the memory; where that is not possible, the next prebuild is slower and nothing else.
 
-    `memory.inputs` must have been computed before the sources were read, and at least `TICK` earlier.
+    What `memory.looks` says of the inputs must have been seen at least `TICK` before the sources were read.
     """
     time.sleep(TICK)  # so that an edit from now on gets another time stamp than our own writes
-    path = memory.project / MEMORY
+    place = memory.place
+    path = place.project / MEMORY
     content = {
         "format": FORMAT,
         "types_only": types_only,
-        "roots": [os.path.relpath(root, memory.project) for root in memory.roots],
-        "output": os.path.relpath(memory.output, memory.project),
-        "templates": None if memory.templates is None else os.path.relpath(memory.templates, memory.project),
-        "inputs": memory.inputs,
-        "outputs": outputs(memory.output),
+        "roots": [os.path.relpath(root, place.project) for root in place.roots],
+        "output": os.path.relpath(place.output, place.project),
+        "templates": None if place.templates is None else os.path.relpath(place.templates, place.project),
+        "tools": memory.looks.tools,
+        "sources": memory.looks.sources,
+        "outputs": memory.looks.outputs or look_of_outputs(place),
         "answer": memory.answer,
+        "facts": memory.facts,
     }
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
@@ -87,7 +108,7 @@ def remember(memory: Memory, *, types_only: bool) -> None:
         temporary.write_text(json.dumps(content), encoding="utf-8")
         os.replace(temporary, path)
     except OSError:
-        forget(memory.project)
+        forget(place.project)
 
 
 def forget(project: Path) -> None:
@@ -96,29 +117,31 @@ def forget(project: Path) -> None:
         (project / MEMORY).unlink(missing_ok=True)
 
 
-def inputs(project: Path, roots: tuple[str, ...], output: str, templates: str | None) -> str:
-    """A hash of all that a prebuild depends on."""
-    digest = hashlib.sha256(f"{FORMAT} {sys.version} {sys.platform}".encode())
+def look(place: Place, *, outputs: bool) -> Looks:
+    """How everything looks now; what a prebuild made only if `outputs` says so."""
+    tools = hashlib.sha256(f"{FORMAT} {sys.version} {sys.platform}".encode())
     for key in sorted(os.environ):
         if key.startswith("WFGEN_"):
-            digest.update(f"\0{key}={os.environ[key]}".encode(errors="surrogateescape"))
-    for folder in (project, *project.parents):
-        _add_file(digest, os.path.join(folder, "pyproject.toml"))
-    for path in (*_installed(), *([templates] if templates else [])):
-        _add_folder(digest, path, skip=None, suffixes=None)
-    for root in roots:
-        _add_folder(digest, root, skip=output, suffixes=_SUFFIXES)
-    return digest.hexdigest()
+            tools.update(f"\0{key}={os.environ[key]}".encode(errors="surrogateescape"))
+    for folder in (place.project, *place.project.parents):
+        _add_file(tools, os.path.join(folder, "pyproject.toml"))
+    for path in (*_installed(), *([place.templates] if place.templates else [])):
+        _add_folder(tools, path, skip=None, suffixes=None)
+    sources = hashlib.sha256()
+    for root in place.roots:
+        _add_folder(sources, root, skip=place.output, suffixes=_SUFFIXES)
+    return Looks(tools.hexdigest(), sources.hexdigest(), look_of_outputs(place) if outputs else "")
 
 
-def outputs(folder: str) -> str:
-    """A hash of all files in the folder of the generated package."""
+def look_of_outputs(place: Place) -> str:
+    """How all files in the folder of the generated package look."""
     digest = hashlib.sha256()
-    _add_folder(digest, folder, skip=None, suffixes=None)
+    _add_folder(digest, place.output, skip=None, suffixes=None)
     return digest.hexdigest()
 
 
-def _load(start: Path, types_only: bool) -> Memory | None:
+def left_behind(start: Path, *, types_only: bool) -> Memory | None:
+    """What the last prebuild of the project around `start` left behind, current or not."""
     # A settings file between here and the memory's folder might make another project of it: then nothing is known.
     start = start.absolute()
     for folder in (start, *start.parents):
@@ -130,8 +153,9 @@ def _load(start: Path, types_only: bool) -> Memory | None:
             try:
                 roots = tuple(_absolute(folder, root) for root in raw["roots"])
                 templates = None if raw["templates"] is None else _absolute(folder, raw["templates"])
-                output = _absolute(folder, raw["output"])
-                return Memory(folder, roots, output, templates, raw["inputs"], raw["outputs"], raw["answer"])
+                place = Place(folder, roots, _absolute(folder, raw["output"]), templates)
+                looks = Looks(raw["tools"], raw["sources"], raw["outputs"])
+                return Memory(place, looks, raw["answer"], raw["facts"])
             except (KeyError, TypeError):
                 return None
         if has_settings:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 import typer.main
+from typer.core import TyperArgument, TyperCommand
 
 PLAIN = frozenset({"directory", "project", "engine", "help"})
 """Options whose value is used as it was typed."""
@@ -36,6 +37,25 @@ def new_app(**attributes: Any) -> typer.Typer:
         context_settings={"help_option_names": HELP_NAMES},
         **attributes,
     )
+
+
+class GroupedCommand(TyperCommand):
+    """A command whose help lists its options under the headings that they name as `rich_help_panel`."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """List the arguments, then the options, group by group in the order of their first one."""
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is None:
+                continue
+            if isinstance(parameter, TyperArgument):  # without the type, which the metavar tells
+                groups.setdefault("Arguments", []).append((record[0].partition(" <")[0], record[1]))
+            else:
+                groups.setdefault(getattr(parameter, "rich_help_panel", None) or "Options", []).append(record)
+        for heading, records in groups.items():
+            with formatter.section(heading):
+                formatter.write_dl(records)
 
 
 def built(app: typer.Typer) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wfgen.errors import ConfigurationError, DefinitionError, UnknownWorkflowError, WfgenError
 from wfgen.settings import Settings
@@ -16,8 +16,12 @@ if TYPE_CHECKING:
     from wfgen.registry import Registry
 
 
-def load_settings(folder: str | None, *, engine: str | None = None) -> Settings:
+def load_settings(folder: str | None, **arguments: Any) -> Settings:
     """Read the settings of the project around a folder, by default the current one.
+
+    Args:
+        folder: in the project.
+        arguments: settings that the command line gives; None for those that it does not.
 
     Raises:
         ArgumentError: there is no such folder.
@@ -25,7 +29,7 @@ def load_settings(folder: str | None, *, engine: str | None = None) -> Settings:
     """
     if folder is not None and not Path(folder).is_dir():
         raise ArgumentError(f"--project {folder} is no folder.", hint="Give the folder that holds pyproject.toml.")
-    return Settings.load(None if folder is None else Path(folder), engine=engine)
+    return Settings.load(None if folder is None else Path(folder), **arguments)
 
 
 def output_folder(settings: Settings) -> Path:

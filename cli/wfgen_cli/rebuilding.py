@@ -11,14 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wfgen.errors import WfgenError
-from wfgen.manifest import Manifest, SourceFile, Span
+from wfgen.manifest import Manifest, SourceFile
 from wfgen_cli.failures import told_of
 from wfgen_cli.project import load_settings
 from wfgen_codegen import carry_over, load_manifest, plan, render
 from wfgen_codegen.errors import StoredManifestError
+from wfgen_codegen.faces import face
 from wfgen_inspector import inspect
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from wfgen_inspector import Diagnostic, Inspection
 
 FindingKey = tuple[str, str, str]
@@ -30,7 +33,8 @@ class Outcome:
     """What one look at the sources led to."""
 
     changed: dict[str, str] = field(default_factory=dict)
-    """Source file -> `added`, `changed` or `removed`, since the look before."""
+    """Source file, or import name of a module that sources use -> `added`, `changed` or `removed`, since the look
+    before."""
     appeared: tuple[Diagnostic, ...] = ()
     """Findings that the look before did not have."""
     mended: tuple[Diagnostic, ...] = ()
@@ -61,8 +65,11 @@ class Rebuilder:
         self.settings = load_settings(folder)
         self.output = ""
         """Absolute folder of the generated package."""
+        self.inspection: Inspection | None = None
+        """What the last look found; None if it failed."""
         self._manifest: Manifest | None = None
         self._hashes: dict[str, str] = {}
+        self._modules: Mapping[str, str | None] = {}
         self._findings: dict[FindingKey, Diagnostic] = {}
         self._failure: str | None = None
 
@@ -73,6 +80,7 @@ class Rebuilder:
             everything: look at all outputs, not only at those of changed sources.
         """
         began = time.perf_counter()
+        self.inspection = None
         try:
             self.settings = load_settings(self._folder)
             inspection = inspect(self.settings)
@@ -85,6 +93,7 @@ class Rebuilder:
         else:
             outcome = replace(outcome, written=written, removed=removed, recovered=self._failure is not None)
             self._failure = None
+            self.inspection = inspection
         return replace(outcome, seconds=time.perf_counter() - began)
 
     def _compare(self, inspection: Inspection) -> Outcome:
@@ -96,6 +105,10 @@ class Rebuilder:
         for file, digest in hashes.items():
             if self._hashes.get(file) != digest:
                 changed[file] = "changed" if file in self._hashes else "added"
+        for name, now in inspection.modules.items():
+            before = self._modules.get(name, now)
+            if before != now:
+                changed[name] = "added" if before is None else "removed" if now is None else "changed"
         findings = {(d.file, d.code, d.message): d for d in inspection.diagnostics}
         outcome = Outcome(
             changed=dict(sorted(changed.items())),
@@ -103,7 +116,7 @@ class Rebuilder:
             mended=tuple(found for key, found in self._findings.items() if key not in findings),
             errors=sum(found.severity == "error" for found in findings.values()),
         )
-        self._hashes, self._findings = hashes, findings
+        self._hashes, self._modules, self._findings = hashes, inspection.modules, findings
         return outcome
 
     def _write(self, inspection: Inspection, everything: bool) -> tuple[int, int]:
@@ -119,7 +132,7 @@ class Rebuilder:
         if changes is None:
             planned = plan(render(manifest, self.settings), output)
         elif changes:
-            shared = any(_face(before) != _face(after) for before, after in changes.values())
+            shared = any(before is None or face(before) != face(after) for before, after in changes.values())
             planned = plan(render(manifest, self.settings, only=changes, shared=shared), output, keep=("",))
         else:
             return 0, 0
@@ -144,21 +157,11 @@ def changed_sources(before: Manifest, after: Manifest) -> dict[str, tuple[Source
     if (before.package, before.output) != (after.package, after.output) or _defined(before) - _defined(after):
         return None
     known = {source.file: source for source in before.files}
-    return {now.file: (known.get(now.file), now) for now in after.files if known.get(now.file) != now}
+    pairs = ((known.get(now.file), now) for now in after.files)
+    return {now.file: (then, now) for then, now in pairs if then is not now and then != now}
 
 
 def _defined(manifest: Manifest) -> set[tuple[str, str, str]]:
     """What has outputs of its own: modules, and versions of workflows."""
     modules = {("", "", source.module) for source in manifest.files}
     return modules | {(source.module, w.name, w.version) for source in manifest.files for w in source.workflows}
-
-
-def _face(source: SourceFile | None) -> SourceFile | None:
-    """What the outputs that all sources share can show of one: everything but the inside of its workflows."""
-    if source is None:
-        return None
-    nowhere = Span(line=0, column=0, end_line=0, end_column=0)
-    inside = {"body": (), "span": nowhere, "steps_hash": ""}
-    workflows = tuple(entry.model_copy(update=inside) for entry in source.workflows)
-    workers = tuple(entry.model_copy(update={"span": nowhere}) for entry in source.workers)
-    return source.model_copy(update={"source_hash": "", "workflows": workflows, "workers": workers})

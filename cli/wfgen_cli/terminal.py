@@ -33,6 +33,17 @@ def say_text(text: str) -> None:
     sys.stdout.flush()
 
 
+def say_bytes(data: bytes) -> None:
+    """Print bytes as they are, where standard output takes bytes."""
+    buffer = getattr(sys.stdout, "buffer", None)
+    if buffer is None:
+        say_text(data.decode("utf-8", "replace"))
+        return
+    sys.stdout.flush()
+    buffer.write(data)
+    buffer.flush()
+
+
 def note(text: str) -> None:
     """Print progress or advice."""
     print(text, file=sys.stderr, flush=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import time
 from typing import TYPE_CHECKING, Annotated
@@ -24,6 +25,7 @@ NAMED = 3
 )
 def watch(
     poll: Annotated[bool, typer.Option("--poll", help="Look at the folders once a second instead of waiting.")] = False,
+    no_types: Annotated[bool, typer.Option("--no-types", help="Leave out mypy, whose findings come later.")] = False,
     project: Project = None,
 ) -> None:
     """Write what changes, whenever a source changes. Ends on Ctrl-C.
@@ -32,23 +34,35 @@ def watch(
     """
     from wfgen_cli import terminal
     from wfgen_cli.rebuilding import Rebuilder
+    from wfgen_cli.typewatching import TypeWatch
     from wfgen_cli.watching import Hints
 
     rebuilder = Rebuilder(project)
-    with Hints(rebuilder.settings, poll=poll) as hints:
+    with (
+        Hints(rebuilder.settings, poll=poll) as hints,
+        contextlib.nullcontext() if no_types else TypeWatch(lambda: hints.give("types")) as types,
+    ):
         _tell(rebuilder.rebuild(), first=True)
+        if types is not None:
+            types.look(rebuilder)
         # What is known of a thousand files stays; walking it again and again would take a fifth of each rebuild.
         gc.freeze()
         gc.set_threshold(100_000)
         terminal.note(f"Watching {rebuilder.settings.project}; Ctrl-C ends it.")
         hints.output = rebuilder.output
         while found := hints.wait():
+            if types is not None and "types" in found:
+                _tell(types.news(), again="checking types again")
+            if found == {"types"}:
+                continue
             _tell(rebuilder.rebuild(everything="everything" in found), first=False)
             hints.output = rebuilder.output
+            if types is not None:
+                types.look(rebuilder)
     terminal.note("Stopped watching.")
 
 
-def _tell(outcome: Outcome, *, first: bool) -> None:
+def _tell(outcome: Outcome, *, first: bool = False, again: str = "writing again") -> None:
     from wfgen_cli import terminal
 
     clock = terminal.paint(time.strftime("%H:%M:%S"), "dim")
@@ -65,7 +79,7 @@ def _tell(outcome: Outcome, *, first: bool) -> None:
         terminal.say(f"{clock} {label} {terminal.printable(str(outcome.failure))}")
         return
     if outcome.recovered:
-        terminal.say(f"{clock} {terminal.paint('mended', 'green')} writing again")
+        terminal.say(f"{clock} {terminal.paint('mended', 'green')} {again}")
     if outcome.changed or outcome.written or outcome.removed:
         terminal.say(f"{clock} {_names(outcome, first=first)}: {_effect(outcome)}")
 

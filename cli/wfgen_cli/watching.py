@@ -36,15 +36,16 @@ if TYPE_CHECKING:
 
     from wfgen.settings import Settings
 
-Hint = Literal["sources", "everything", "stop"]
-"""What may have changed: sources; settings, templates or outputs; or nothing any more."""
+Hint = Literal["sources", "everything", "types", "stop"]
+"""What may have changed: sources; settings, templates or outputs; what mypy says; or nothing any more."""
 
 QUIET = 0.02
 """Seconds without an event after which a burst of events is over: an editor's truncating, writing and renaming."""
 LONGEST = 0.2
 """Seconds after which a burst that does not end is looked at all the same."""
-_SOURCES = (".workflow.py", ".worker.py", ".workflow.pyi", ".worker.pyi")
-_OTHERS = (".jinja", f"{os.sep}pyproject.toml")
+_SOURCES = (".py", ".workflow.pyi", ".worker.pyi")
+"""Any module may be one that a workflow uses."""
+_OTHERS = (".jinja", *(os.sep + name for name in ("pyproject.toml", "mypy.ini", "setup.cfg")))
 _SKIPPED = frozenset({"__pycache__", "node_modules"})
 _EVENTS: list[type[FileSystemEvent]] = [
     DirCreatedEvent,
@@ -116,6 +117,10 @@ class Hints(FileSystemEventHandler):
             except queue.Empty:
                 break
         return frozenset() if "stop" in found else frozenset(found)
+
+    def give(self, hint: Hint) -> None:
+        """Add a hint that comes from elsewhere, on any thread."""
+        self._hints.put(hint)
 
     def on_any_event(self, event: FileSystemEvent) -> None:
         """Called by the observer, on its own thread."""

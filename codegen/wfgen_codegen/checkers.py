@@ -8,7 +8,9 @@ module name of its own: `a.x.workflow`, `b.x.workflow`. pyright checks them as i
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
+from pathlib import Path
 
 from wfgen.manifest import Manifest
 from wfgen.settings import Settings
@@ -18,22 +20,42 @@ from wfgen.settings import Settings
 class MypyCall:
     """How to run mypy on one project, besides the project's own configuration and strictness."""
 
-    arguments: tuple[str, ...]
-    """Options, then the workflow and worker files and the generated package, relative to the project root."""
+    options: tuple[str, ...]
+    files: tuple[str, ...]
+    """The workflow and worker files and the generated package, relative to the project root."""
     environment: dict[str, str]
     """Variables to set."""
 
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """Options, then files."""
+        return (*self.options, *self.files)
 
-def mypy_call(manifest: Manifest, settings: Settings) -> MypyCall:
+
+def mypy_call(
+    manifest: Manifest, settings: Settings, *, overlay: Path | None = None, generated: Collection[str] | None = None
+) -> MypyCall:
     """Make the call for mypy, to be run in the project root.
 
     Args:
         manifest: says which files there are.
         settings: says where imports start.
+        overlay: absolute folder that comes before the import root: the generated package is taken from it.
+        generated: paths in the generated package, of which its modules are named one by one; None names the folder.
+            A module with a stub is named by its stub.
     """
-    files = [source.file for source in manifest.files]
-    paths = [str(settings.import_root), os.environ.get("MYPYPATH", "")]
+    root = str(settings.import_root)
+    output = manifest.output
+    if overlay is not None:
+        output = (overlay / os.path.relpath(settings.project / manifest.output, root)).as_posix()
+    if generated is None:
+        package = [output]
+    else:
+        modules = [path for path in generated if path.endswith((".py", ".pyi")) and f"{path}i" not in generated]
+        package = [f"{output}/{path}" for path in sorted(modules)]
+    paths = [*([] if overlay is None else [str(overlay)]), root, os.environ.get("MYPYPATH", "")]
     return MypyCall(
-        arguments=("--namespace-packages", "--explicit-package-bases", *sorted(files), manifest.output),
+        options=("--namespace-packages", "--explicit-package-bases"),
+        files=(*sorted(source.file for source in manifest.files), *package),
         environment={"MYPYPATH": os.pathsep.join(path for path in paths if path)},
     )

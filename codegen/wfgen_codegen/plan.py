@@ -97,12 +97,14 @@ class Plan:
             made += _make_folder(self.output)
             _remove_abandoned(self.output)
             staging = Path(tempfile.mkdtemp(prefix=_STAGING, dir=self.output))
+            aside, place = str(staging), str(self.output)
             for number, change in enumerate(writes):
-                (staging / str(number)).write_bytes(change.after or b"")
+                with open(f"{aside}/{number}", "xb") as file:
+                    file.write(change.after or b"")
+            for inside in sorted({change.path.rpartition("/")[0] for change in writes}):
+                made += _make_folder(self.output / inside)
             for number, change in enumerate(writes):
-                target = self.output / change.path
-                made += _make_folder(target.parent)
-                os.replace(staging / str(number), target)
+                os.replace(f"{aside}/{number}", f"{place}/{change.path}")
                 done.append(change)
             for change in deletes:
                 (self.output / change.path).unlink()
@@ -137,12 +139,13 @@ def plan(rendered: Mapping[str, bytes], output: Path, *, keep: Collection[str] =
     output = output.absolute()
     changes = []
     prefixes = tuple(keep)
+    place = str(output)
     try:
-        existing = dict.fromkeys(_existing(output))
+        existing = None if "" in prefixes else dict.fromkeys(_existing(output))
         for path, after in rendered.items():
-            before = (output / path).read_bytes() if path in existing else None
+            before = _content(f"{place}/{path}") if existing is None or path in existing else None
             changes.append(_compare(path, before, after))
-        for path in existing:
+        for path in existing or ():
             if path not in rendered and not (prefixes and path.startswith(prefixes)):
                 before = (output / path).read_bytes()
                 state = ownership.state(path, before)
@@ -151,6 +154,15 @@ def plan(rendered: Mapping[str, bytes], output: Path, *, keep: Collection[str] =
     except OSError as error:
         raise OutputWriteError(f"{error.filename or output} cannot be read: {error.strerror}.") from None
     return Plan(output, tuple(sorted(changes, key=lambda change: change.path)))
+
+
+def _content(path: str) -> bytes | None:
+    """What a file holds; None if there is none."""
+    try:
+        with open(path, "rb", buffering=0) as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
 
 
 def _compare(path: str, before: bytes | None, after: bytes) -> Change:

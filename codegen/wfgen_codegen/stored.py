@@ -47,6 +47,19 @@ def load_manifest(output: Path) -> Manifest:
     return manifest.model_copy(update={"files": tuple(sorted(files, key=lambda source: source.file))})
 
 
+def load_source(output: Path, module: str) -> SourceFile | None:
+    """What the stored manifest says of one source file; None if it cannot be read.
+
+    Args:
+        output: folder of the generated package.
+        module: of the source file, such as `files.onboarding`.
+    """
+    try:
+        return SourceFile.model_validate(_read(output / "manifest" / f"{module.replace('.', '/')}.json"))
+    except (StoredManifestError, ValidationError):
+        return None
+
+
 def carry_over(manifest: Manifest, previous: Manifest, unreadable: Collection[str]) -> Manifest:
     """Put what is known of files that cannot be read just now into a new manifest, so that their outputs stay.
 

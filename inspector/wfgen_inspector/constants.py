@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable
 
+from wfgen_inspector.modules import Module
+from wfgen_inspector.program import Program
 from wfgen_inspector.scopes import Scope
 
 UNKNOWN = object()
@@ -17,8 +20,8 @@ _ENUMS = frozenset({"enum.Enum", "enum.StrEnum", "enum.IntEnum"})
 def evaluate(node: ast.expr | None, scope: Scope, depth: int = 0) -> object:
     """The value of an expression, or UNKNOWN.
 
-    Known are literals, names assigned exactly once, members of enums and attributes of classes in the same file,
-    concatenation, and f-strings of all these.
+    Known are literals, names assigned exactly once, members of enums and attributes of classes, in the same file or
+    imported from the project, concatenation, and f-strings of all these.
     """
     if isinstance(node, ast.Constant):
         return node.value
@@ -55,7 +58,43 @@ def _name(name: str, scope: Scope, depth: int) -> object:
         return UNKNOWN
     if name in found.constants:
         return found.constants[name] if found.names.count.get(name) == 1 else UNKNOWN
+    if name in found.names.imports and found.names.count.get(name) == 1:
+        return _imported(found.names.imports[name].qualified, scope)
     return evaluate(found.names.constant(name), found, depth + 1)
+
+
+def _imported(qualified: str, scope: Scope) -> object:
+    """A constant of another module of the project."""
+    outside = scope.module.outside
+    return UNKNOWN if outside is None else outside(qualified)
+
+
+def outside_of(module: Module, program: Program) -> Callable[[str], object]:
+    """How the constants that a module imports are looked up.
+
+    Args:
+        module: what is looked up makes it depend on where it is found.
+        program: the project's modules.
+    """
+
+    def look_up(qualified: str) -> object:
+        parts = qualified.split(".")
+        for count in range(len(parts) - 1, 0, -1):
+            home = program.module(".".join(parts[:count]), module)
+            if home is None:
+                continue
+            if qualified not in program.constants:
+                program.constants[qualified] = UNKNOWN  # a constant that is made of itself
+                if home.scope.outside is None:
+                    home.scope.outside = outside_of(home, program)
+                rest: ast.expr = ast.Name(parts[count])
+                for part in parts[count + 1 :]:
+                    rest = ast.Attribute(rest, part)
+                program.constants[qualified] = evaluate(rest, home.scope)
+            return program.constants[qualified]
+        return UNKNOWN
+
+    return look_up
 
 
 def _joined(parts: list[ast.expr], scope: Scope, depth: int) -> object:
@@ -74,6 +113,12 @@ def _joined(parts: list[ast.expr], scope: Scope, depth: int) -> object:
 
 def _attribute(node: ast.Attribute, scope: Scope, depth: int) -> object:
     """`Steps.CREATE`, `Steps.CREATE.value`, `Names.create` of a class in this file."""
+    base: ast.expr = node
+    while isinstance(base, ast.Attribute):
+        base = base.value
+    if isinstance(base, ast.Name) and (found := scope.find(base.id)) is not None and base.id in found.names.imports:
+        qualified = scope.qualified(node) if found.names.count.get(base.id) == 1 else None
+        return UNKNOWN if qualified is None else _imported(qualified, scope)
     wants_value = node.attr == "value" and isinstance(node.value, ast.Attribute)
     member = node.value if wants_value else node
     if not isinstance(member, ast.Attribute) or not isinstance(member.value, ast.Name):

@@ -15,8 +15,10 @@ from wfgen_inspector.body.targets import unpack
 from wfgen_inspector.constants import evaluate
 from wfgen_inspector.facts import WorkerFact, WorkflowFact
 from wfgen_inspector.hashes import hooks, interface_hash, steps_hash
+from wfgen_inspector.modules import Module
 from wfgen_inspector.scopes import Function, Scope, bindings
-from wfgen_inspector.signatures import Signature, handle_types, worker_signature, workflow_signature
+from wfgen_inspector.signatures import Elsewhere, Signature, handle_types, worker_signature, workflow_signature
+from wfgen_inspector.symbols import FunctionSymbol
 from wfgen_inspector.types import base_of
 
 if TYPE_CHECKING:
@@ -179,7 +181,7 @@ class Definitions:
         )
 
     def _function(self, definition: _Definition) -> tuple[Function | None, str, str | None, Span]:
-        """The function that is defined, its name, its qualified name and where it stands."""
+        """The function that is defined, its name, its qualified name and where it stands, or is defined."""
         reading = self.reading
         given = definition.function
         if isinstance(given, ast.Name) and reading.scope.names.count.get(given.id):
@@ -195,7 +197,25 @@ class Definitions:
             return None, "<lambda>", None, span
         qualified = None if given is None else reading.scope.qualified(given)
         name = DYNAMIC if qualified is None else qualified.rpartition(".")[2]
-        return None, name, qualified, span
+        imported = self._imported(given)
+        return None if imported is None else imported[0], name, qualified, span
+
+    def _imported(self, given: ast.expr | Function | None) -> tuple[Function, Module] | None:
+        """A function of another module of the project that is made a workflow or a worker here."""
+        if not isinstance(given, ast.Name | ast.Attribute):
+            return None
+        found = self.reading.resolver.resolve(given, self.reading.scope, self.reading.module)
+        symbol = found[0] if len(found) == 1 else None
+        if not isinstance(symbol, FunctionSymbol) or symbol.kind != "function" or symbol.scope.parent is not None:
+            return None
+        if isinstance(symbol.node, ast.Lambda) or symbol.module is self.reading.module:
+            return None
+        return symbol.node, symbol.module
+
+    def _home(self, definition: _Definition) -> Reading | Elsewhere:
+        """Where the function that is defined stands."""
+        imported = self._imported(definition.function)
+        return self.reading if imported is None else Elsewhere(self.reading, imported[1])
 
     def _workflow(self, definition: _Definition) -> None:
         reading, keywords, scope = self.reading, definition.keywords, self.reading.scope
@@ -209,8 +229,9 @@ class Definitions:
             reading.problem("WF301", span, f"{reason}, so its steps are in no graph.", "Define it where it is written.")
             body = Body((Opaque(span=span, reason=reason),), (), ())
         else:
-            signature = workflow_signature(reading, function, name)
-            body = build(reading, function, signature.handle)
+            home = self._home(definition)
+            signature = workflow_signature(home, function, name)
+            body = build(reading, function, signature.handle, home.module)
         nodes = body.nodes
         types = (signature.input, signature.output, signature.context, *body.payloads)
         local = reading.declarations.closure(name for text in types if text is not None for name in text.local)
@@ -236,11 +257,13 @@ class Definitions:
             output=output,
             context=signature.context and signature.context.text,
             imports=signature.imports,
+            types=reading.payloads.shapes(None if text is None else text.text for text in types),
             body=nodes,
             interface_hash=interface_hash(
                 ["workflow", *shown, signature.context and signature.context.text, hooks(nodes)],
                 reading.declarations.get(sorted(local)),
             ),
+            code_key="" if function is None else reading.keys.code(function, self._home(definition).module),
             steps_hash=steps_hash(nodes),
         )
         self.workflows.append(WorkflowFact(entry, name_span, version_span, body.targets, tuple(sorted(local)), linked))
@@ -250,7 +273,7 @@ class Definitions:
         function, function_name, qualified, span = self._function(definition)
         given = definition.arguments[0] if definition.arguments else keywords.get("id")
         worker_id, id_span = self._name(definition, "id", given, DYNAMIC, reading.text.span(definition.place))
-        signature = worker_signature(reading, function, definition.function, worker_id)
+        signature = worker_signature(self._home(definition), function, definition.function, worker_id)
         types = (signature.input, signature.output)
         local = reading.declarations.closure(name for text in types if text is not None for name in text.local)
         shown = (worker_id, signature.input and signature.input.text, signature.input_required, signature.output.text)
@@ -272,6 +295,7 @@ class Definitions:
             output=signature.output.text,
             takes_job=signature.takes_job,
             imports=signature.imports,
+            types=reading.payloads.shapes(None if text is None else text.text for text in types),
             interface_hash=interface_hash(["worker", *shown], reading.declarations.get(sorted(local))),
         )
         self.workers.append(WorkerFact(entry, id_span, qualified, tuple(sorted(local))))
@@ -279,7 +303,7 @@ class Definitions:
     def _name_span(self, function: Function | None, definition: _Definition) -> Span:
         """Of a function's own name, else of the definition."""
         text = self.reading.text
-        if function is None:
+        if function is None or self._imported(definition.function) is not None:
             return text.span(definition.place)
         line = text.lines[function.lineno - 1]
         start = text.column(function.lineno, function.col_offset) - 1

@@ -27,6 +27,8 @@ class Related:
     line: int
     column: int
     message: str
+    is_past: bool = False
+    """Whether it stood there in a release: today's file may hold something else in this place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ class Diagnostic:
     @property
     def url(self) -> str:
         """The rule's place in wfgen's documentation."""
-        return f"{DOCUMENTATION}#{self.code.lower()}"
+        return address_of(self.code)
 
     @property
     def span(self) -> Span:
@@ -82,6 +84,11 @@ class Diagnostic:
     def sort_key(self) -> tuple[str, int, int, str, str]:
         """Order of output: file, line, column, code, message."""
         return (self.file, self.line, self.column, self.code, self.message)
+
+
+def address_of(code: str) -> str:
+    """A rule's place in wfgen's documentation."""
+    return f"{DOCUMENTATION}#{code.lower()}"
 
 
 def ordered(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:

@@ -6,11 +6,13 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wfgen.names import identifier
 from wfgen.settings import Settings
+from wfgen_inspector.globs import pattern_of
 
 if TYPE_CHECKING:
     from wfgen_inspector.facts import SourceKind
@@ -59,7 +61,7 @@ def discover(settings: Settings) -> Layout:
     are left out; linked folders are not followed.
     """
     project, root = settings.project, settings.import_root
-    excluded = _patterns(settings.exclude)
+    excluded = pattern_of(settings.exclude) if settings.exclude else None
     configured = None if settings.output is None else _posix(project / settings.output, project)
     files: set[str] = set()
     unreadable: list[tuple[str, str]] = []
@@ -72,14 +74,15 @@ def discover(settings: Settings) -> Layout:
                 files.add(path)
     usable = sorted(path for path in files if _is_text(path, unreadable))
     sources = [path for path in usable if path.endswith(".py")]
-    output = configured or _default_output(sources, _posix(root, project))
+    base = _posix(root, project)
+    output = configured or _default_output(sources, base)
     sources = [path for path in sources if not path.startswith(f"{output}/")]
     known = set(sources)
     return Layout(
         root=root,
-        package=".".join(_below(output, _posix(root, project))),
+        package=".".join(_below(output, base)),
         output=output,
-        sources=tuple(_source(path, output, _posix(root, project)) for path in sources),
+        sources=tuple(_source(path, output, base) for path in sources),
         stubs=tuple((path, path[:-1]) for path in usable if path.endswith(".pyi") and path[:-1] in known),
         unreadable=tuple(sorted(unreadable)),
     )
@@ -126,6 +129,7 @@ def _default_output(sources: list[str], root: str) -> str:
     return "/".join((*prefix, GENERATED))
 
 
+@lru_cache(maxsize=10_000)
 def _source(path: str, output: str, root: str) -> SourcePath:
     parent = output.rpartition("/")[0] or "."
     base = next((folder for folder in (parent, root) if _lies_below(path, folder)), ".")
@@ -152,15 +156,3 @@ def _below(path: str, folder: str) -> list[str]:
 
 def _posix(path: Path, project: Path) -> str:
     return Path(os.path.relpath(path, project)).as_posix()
-
-
-def _patterns(globs: tuple[str, ...]) -> re.Pattern[str] | None:
-    """One pattern for all globs: `*` and `?` stay within a folder, `**` does not; a folder means all below it."""
-    if not globs:
-        return None
-    tokens = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-    patterns: list[str] = []
-    for glob in globs:
-        parts = re.split(r"(\*\*/|\*\*|\*|\?)", glob.removeprefix("./").rstrip("/"))
-        patterns.append("".join(tokens.get(part) or re.escape(part) for part in parts) + "(?:/.*)?")
-    return re.compile("|".join(f"(?:{pattern})" for pattern in patterns), re.DOTALL)

@@ -6,9 +6,11 @@ import inspect
 import re
 import textwrap
 from collections.abc import Iterator
+from typing import Any
 
 from wfgen import errors
 from wfgen.errors import ConfigurationError, WfgenError
+from wfgen_inspector.diagnostics import address_of
 from wfgen_inspector.rules import RULES, Rule, Sample
 from wfgen_inspector.rules.rule import MARK
 from wfgen_inspector.suggestions import did_you_mean, nearest
@@ -26,15 +28,46 @@ def explain(code: str) -> str:
         ConfigurationError: no rule or error has that code.
     """
     wanted = code.strip()
-    rule = RULES.get(wanted.upper()) or next((r for r in RULES.values() if r.name == wanted.lower()), None)
+    rule = rule_of(wanted)
     if rule is not None:
         return _rule(rule)
     runtime = runtime_errors()
     if wanted.upper() in runtime:
         return _error(runtime[wanted.upper()])
-    known = [*RULES, *runtime, *(rule.name for rule in RULES.values())]
-    hint = did_you_mean(nearest(wanted, known, limit=2)) or "Codes look like WF101; docs/rules.md lists them."
-    raise ConfigurationError(f"no rule or error has the code {code!r}.", hint=hint)
+    raise unknown(code)
+
+
+def unknown(code: str) -> ConfigurationError:
+    """What to raise for a code that no rule and no error has."""
+    known = [*RULES, *runtime_errors(), *(rule.name for rule in RULES.values())]
+    hint = did_you_mean(nearest(code.strip(), known, limit=2)) or "Codes look like WF101; docs/rules.md lists them."
+    return ConfigurationError(f"no rule or error has the code {code!r}.", hint=hint)
+
+
+def rule_of(code: str) -> Rule | None:
+    """The rule of a code in any case, or of that name."""
+    wanted = code.strip()
+    return RULES.get(wanted.upper()) or next((r for r in RULES.values() if r.name == wanted.lower()), None)
+
+
+def as_data(rule: Rule) -> dict[str, Any]:
+    """What is known of a rule, as plain data; keys may be added."""
+    bad, good = examples(rule)
+    return {
+        "code": rule.code,
+        "name": rule.name,
+        "kind": "rule",
+        "severity": rule.severity,
+        "fix": rule.fixes,
+        "required": rule.required,
+        "summary": rule.summary,
+        "what": rule.what,
+        "why": rule.why,
+        "remedy": rule.remedy,
+        "example": bad,
+        "instead": good,
+        "url": address_of(rule.code),
+    }
 
 
 def runtime_errors() -> dict[str, type[WfgenError]]:
@@ -65,7 +98,7 @@ def examples(rule: Rule) -> tuple[str | None, str | None]:
 
 
 def _rule(rule: Rule) -> str:
-    fixable = f", {rule.fixes} fix" if rule.fixes else ""
+    fixable = f", {' or '.join(rule.applicabilities)} fix" if rule.fixes else ""
     head = f"{rule.code} {rule.name} ({rule.severity}{fixable})"
     return "\n\n".join([head, _wrap(rule.summary), *_sections(rule)]) + "\n"
 

@@ -121,6 +121,8 @@ class TargetFact:
     """Of the argument, not of the step."""
     id: str | None = None
     reference: str | None = None
+    file: str | None = None
+    """Set where it stands in another file than the workflow: a module whose function was entered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +153,86 @@ class WorkerFact:
 
 
 @dataclass(frozen=True, slots=True)
+class ClassFact:
+    """A class that a value may be of."""
+
+    name: str
+    """Qualified, such as `flows.models.Order`, `builtins.int`."""
+    lineage: tuple[str, ...]
+    """Itself and all its bases, by name."""
+    is_record: bool = False
+    """Whether it is a model or dataclass that takes nothing but itself and mappings."""
+
+
+@dataclass(frozen=True, slots=True)
+class ValueFact:
+    """What is known of a value: nothing, if both are empty."""
+
+    classes: tuple[ClassFact, ...] = ()
+    """It is of one of these."""
+    result_of: Span | None = None
+    """It is what a step gives, whose target is named there."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignatureFact:
+    """Types of a function that is a worker or a workflow; empty where they are not known."""
+
+    function: str
+    input: tuple[ClassFact, ...]
+    output: tuple[ClassFact, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CallFact:
+    """What a step gives to the worker or workflow that it names."""
+
+    step: str
+    """In messages: "step 'charge'"."""
+    file: str
+    span: Span
+    """Of the whole call."""
+    target: Span
+    """Of the argument that names the target."""
+    data: ValueFact | None
+    """None if none is given."""
+    data_span: Span
+    is_none: bool = False
+    """Whether the data is `None`, which a worker without input is given as well."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResultFact:
+    """Where a step's result goes, with a type that is declared there."""
+
+    file: str
+    span: Span
+    place: str
+    """In messages: "'receipt' is declared", "the function returns"."""
+    value: ValueFact
+    declared: tuple[ClassFact, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EffectFact:
+    """A call in a worker that must not be made twice without a key."""
+
+    function: str
+    called: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Contracts:
+    """What a file's functions take and give, and what its steps give to others."""
+
+    signatures: tuple[SignatureFact, ...] = ()
+    calls: tuple[CallFact, ...] = ()
+    results: tuple[ResultFact, ...] = ()
+    effects: tuple[EffectFact, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class FileFacts:
     """What one `*.workflow.py` or `*.worker.py` says."""
 
@@ -162,14 +244,19 @@ class FileFacts:
     """Dotted name of the generated module below the generated package, such as `files.onboarding`."""
     readable: bool = True
     """False when it could not be read or parsed: nothing else is known then."""
+    lost: bool = False
+    """Whether the process that read it died or hung: it is read again each time, and never in the caller's process."""
     imports: tuple[ImportFact, ...] = ()
     workflows: tuple[WorkflowFact, ...] = ()
     workers: tuple[WorkerFact, ...] = ()
     declarations: tuple[Declaration, ...] = ()
     declared_types: tuple[tuple[str, Span], ...] = ()
     """Every class and type alias at module level, needed or not, and where it stands."""
+    contracts: Contracts = Contracts()
     problems: tuple[Problem, ...] = ()
     suppressions: tuple[Suppression, ...] = ()
+    entered: tuple[tuple[str, tuple[Suppression, ...]], ...] = ()
+    """Other files of which functions were entered, with their suppression comments."""
     dependencies: tuple[Dependency, ...] = ()
     """Modules of the project, by import name, on whose content all this depends as well."""
 

@@ -1,22 +1,13 @@
-"""All that an inspection depends on, and one hash of it: what has to be known before anything is parsed.
-
-Light on purpose: a command that finds the hash unchanged needs nothing else of the inspector.
-"""
+"""All that is read before anything is parsed: settings, what lies where, and the bytes of the source files."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from dataclasses import dataclass
-from functools import cached_property
+import os
+from dataclasses import dataclass, field
 
 from wfgen.settings import Settings
 from wfgen_inspector.discovery import Layout, SourcePath, discover
-from wfgen_inspector.sources import Source, UnreadableError, read
-from wfgen_inspector.versions import code_digest
-
-_SETTINGS = {"root", "output", "exclude", "select", "ignore"}
-"""Those that change what an inspection gives."""
+from wfgen_inspector.sources import Edited, Source, UnreadableError, read
 
 
 @dataclass(frozen=True)
@@ -26,30 +17,18 @@ class Inputs:
     settings: Settings
     layout: Layout
     sources: tuple[tuple[SourcePath, Source | UnreadableError], ...]
-
-    @cached_property
-    def fingerprint(self) -> str | None:
-        """Hash of it all, and of wfgen's own code; None when a file or folder could not be read."""
-        files: list[tuple[str, str]] = []
-        for place, source in self.sources:
-            if isinstance(source, UnreadableError):
-                return None
-            files.append((place.path, source.hash))
-        if self.layout.unreadable:
-            return None
-        settings = self.settings.model_dump(mode="json", include=_SETTINGS)
-        layout = [self.layout.package, self.layout.output, self.layout.stubs]
-        text = json.dumps([code_digest(), settings, layout, files], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+    edited: Edited = field(default_factory=dict)
+    """What counts in place of what is on disk."""
 
 
-def gather(settings: Settings) -> Inputs:
-    """Find all source files and read their bytes."""
+def gather(settings: Settings, edited: Edited | None = None) -> Inputs:
+    """Find all source files and read their bytes, those that are edited from memory."""
     layout = discover(settings)
     sources: list[tuple[SourcePath, Source | UnreadableError]] = []
+    project = str(settings.project)
     for place in layout.sources:
         try:
-            sources.append((place, read(settings.project / place.path)))
+            sources.append((place, read(os.path.join(project, place.path), edited)))
         except UnreadableError as error:
             sources.append((place, error))
-    return Inputs(settings, layout, tuple(sources))
+    return Inputs(settings, layout, tuple(sources), edited or {})

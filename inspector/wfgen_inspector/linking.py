@@ -26,6 +26,7 @@ from wfgen_inspector.body.targets import unpack
 from wfgen_inspector.discovery import Layout
 from wfgen_inspector.facts import FileFacts, LinkedTarget, Problem, Project, TargetFact, WorkflowFact
 from wfgen_inspector.hashes import steps_hash
+from wfgen_inspector.remembered import PerFile
 
 
 @dataclass(frozen=True)
@@ -49,40 +50,85 @@ class _Names:
 def link(settings: Settings, layout: Layout, files: Iterable[FileFacts]) -> Project:
     """Resolve references between files, and put the manifest together. Files are sorted by path."""
     ordered = sorted(files, key=lambda facts: facts.path)
-    names = _names(layout.package, ordered)
-    linked = tuple(_link_file(facts, names) for facts in ordered)
+    linked = _linked(ordered, _names(layout.package, ordered))
     return Project(
         settings=settings,
-        files=linked,
+        files=tuple(one.facts for one in linked),
         manifest=Manifest(
             package=layout.package,
             output=layout.output,
-            files=tuple(_source_file(facts) for facts in linked if facts.readable),
+            files=tuple(one.source for one in linked if one.facts.readable),
         ),
-        targets=tuple(
-            target for facts in linked for fact in _targets(facts) if (target := _target(facts.path, fact, names))
-        ),
+        targets=tuple(target for one in linked for target in one.targets),
         stubs=layout.stubs,
         root=layout.root,
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Own:
+    """Who is called what in one file, see `_Names`."""
+
+    workers: tuple[tuple[str, str], ...]
+    workflows: tuple[tuple[str, str], ...]
+    worker_ids: tuple[str, ...]
+    workflow_names: tuple[str, ...]
+
+
+def _own(facts: FileFacts, package: str) -> _Own:
+    workers: list[tuple[str, str]] = []
+    for worker in facts.workers:
+        worker_id = worker.entry.id
+        if worker.reference is not None:
+            workers.append((worker.reference, worker_id))
+        workers.append((".".join((package, "workers", *identifiers(worker_id))), worker_id))
+    workflows: list[tuple[str, str]] = []
+    for workflow in facts.workflows:
+        name = workflow.entry.name
+        workflows.append((f"{package}.{facts.module}.{workflow.entry.function}", name))
+        workflows.append((".".join((package, "workflows", *identifiers(name))), name))
+    return _Own(
+        tuple(workers),
+        tuple(workflows),
+        tuple(worker.entry.id for worker in facts.workers),
+        tuple(workflow.entry.name for workflow in facts.workflows),
+    )
+
+
+_owns = PerFile(_own)
+
+
 def _names(package: str, files: list[FileFacts]) -> _Names:
+    owns = _owns(files, package)
     names = _Names(
         package,
-        worker_ids=frozenset(worker.entry.id for facts in files for worker in facts.workers),
-        workflow_names=frozenset(workflow.entry.name for facts in files for workflow in facts.workflows),
+        worker_ids=frozenset(worker_id for own in owns for worker_id in own.worker_ids),
+        workflow_names=frozenset(name for own in owns for name in own.workflow_names),
     )
-    for facts in files:
-        for worker in facts.workers:
-            if worker.reference is not None:
-                names.workers.setdefault(worker.reference, worker.entry.id)
-            names.workers.setdefault(".".join((package, "workers", *identifiers(worker.entry.id))), worker.entry.id)
-        for workflow in facts.workflows:
-            name = workflow.entry.name
-            names.workflows.setdefault(f"{package}.{facts.module}.{workflow.entry.function}", name)
-            names.workflows.setdefault(".".join((package, "workflows", *identifiers(name))), name)
+    for own in owns:
+        for reference, worker_id in own.workers:
+            names.workers.setdefault(reference, worker_id)
+        for reference, name in own.workflows:
+            names.workflows.setdefault(reference, name)
     return names
+
+
+@dataclass(frozen=True, slots=True)
+class _Linked:
+    """One file after linking."""
+
+    facts: FileFacts
+    source: SourceFile
+    targets: tuple[LinkedTarget, ...]
+
+
+def _link_one(facts: FileFacts, names: _Names) -> _Linked:
+    linked = _link_file(facts, names)
+    targets = (_target(linked.path, fact, names) for fact in _targets(linked))
+    return _Linked(linked, _source_file(linked), tuple(target for target in targets if target is not None))
+
+
+_linked = PerFile(_link_one)
 
 
 def _targets(facts: FileFacts) -> Iterable[TargetFact]:
@@ -91,6 +137,7 @@ def _targets(facts: FileFacts) -> Iterable[TargetFact]:
 
 def _target(path: str, fact: TargetFact, names: _Names) -> LinkedTarget | None:
     """What a target leads to; None for the reference of something that is neither worker nor workflow."""
+    path = fact.file or path
     is_worker = fact.kind == "worker"
     known = names.worker_ids if is_worker else names.workflow_names
     if fact.id is not None:
@@ -121,6 +168,7 @@ def _link_workflow(fact: WorkflowFact, names: _Names, problems: list[Problem]) -
                     target.span,
                     f"{target.reference.rpartition('.')[2]!r} is not known to be a workflow.",
                     "Name a workflow by its id or its reference.",
+                    file=target.file,
                 )
             )
     entry = fact.entry.model_copy(update={"body": body, "steps_hash": steps_hash(body)})

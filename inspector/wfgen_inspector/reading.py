@@ -12,16 +12,21 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from wfgen.manifest import Span
+from wfgen_inspector import contracts, control, determinism
+from wfgen_inspector.body.keys import Keys
 from wfgen_inspector.comments import suppressions
+from wfgen_inspector.constants import outside_of
 from wfgen_inspector.declarations import Declarations
 from wfgen_inspector.definitions import Definitions
-from wfgen_inspector.diagnostics import Edit
 from wfgen_inspector.discovery import SourcePath
-from wfgen_inspector.facts import AbsoluteImport, FileFacts, ImportFact, Problem, Replace, Rewrite
+from wfgen_inspector.facts import AbsoluteImport, FileFacts, ImportFact, Problem, Rewrite
 from wfgen_inspector.modules import Module
 from wfgen_inspector.parsing import BadSyntaxError, parse
+from wfgen_inspector.payloads import Payloads
 from wfgen_inspector.positions import Text
 from wfgen_inspector.program import Program
+from wfgen_inspector.renames import Renames
+from wfgen_inspector.replacing import with_replacement
 from wfgen_inspector.resolution import Resolver
 from wfgen_inspector.scopes import Function, Names, absolute, bindings
 from wfgen_inspector.sources import Source, UnreadableError
@@ -54,7 +59,13 @@ class Reading:
         """Functions, lambdas and expressions that are targets of steps: what happens inside is no workflow code."""
         self.handles: dict[ast.AST, str] = {}
         """By function that was entered: the name that the handle has in it."""
+        self.modules: dict[str, Module] = {}
+        """Other modules of which functions were entered, by path."""
+        self.keys = Keys(module, self.resolver)
+        self.payloads = Payloads(module, self.resolver)
+        self.renames = Renames(module)
         self.declarations = Declarations(self.scope)
+        self.scope.outside = outside_of(module, program)
 
     def names_of(self, node: Function | ast.Lambda) -> Names:
         """What a function binds."""
@@ -85,10 +96,11 @@ def read_facts(place: SourcePath, source: Source, program: Program) -> FileFacts
         return unreadable(place, source.hash, error)
     except BadSyntaxError as error:
         return _unread(place, source.hash, Problem("WF001", error.span, str(error), error.hint))
+    name = f"{program.package}.{place.module}" if program.package else place.module
     try:
-        name = f"{program.package}.{place.module}" if program.package else place.module
         module = Module(name, place.path, place.package, Text(text), tree)
         facts = _facts(Reading(place, module, program), source.hash)
+        module.scope.outside = None  # it refers back to the module: a cycle would keep the tree in memory
         return replace(facts, dependencies=program.dependencies(name))
     except RecursionError:
         problem = Problem("WF901", _START, "the file is nested too deeply for the inspector.", "Flatten it.")
@@ -103,13 +115,30 @@ def read_facts(place: SourcePath, source: Source, program: Program) -> FileFacts
             f"the inspector failed on {place.path}: {type(error).__name__}: {error}{inside}.",
             "This is a mistake in wfgen: please report it with the file.",
         )
-    return _unread(place, source.hash, problem)
+    return replace(_unread(place, source.hash, problem), dependencies=program.dependencies(name))
 
 
 def unreadable(place: SourcePath, source_hash: str, error: UnreadableError) -> FileFacts:
     """Facts of a file that has no text."""
     span = Span(line=error.line, column=error.column, end_line=error.line, end_column=error.column + 1)
     return _unread(place, source_hash, Problem("WF002", span, str(error), error.hint))
+
+
+def lost(place: SourcePath, source_hash: str, reason: str) -> FileFacts:
+    """Facts of a file of which nothing is known because the process that read it is gone.
+
+    Args:
+        place: where the file lies.
+        source_hash: of its content.
+        reason: what became of the process, as the rest of a sentence.
+    """
+    problem = Problem(
+        "WF901",
+        _START,
+        f"the process that read {place.path} {reason}.",
+        "If there was enough memory, this is a mistake in wfgen: please report it with the file.",
+    )
+    return replace(_unread(place, source_hash, problem), lost=True)
 
 
 def _unread(place: SourcePath, source_hash: str, problem: Problem) -> FileFacts:
@@ -120,6 +149,10 @@ def _facts(reading: Reading, source_hash: str) -> FileFacts:
     place = reading.place
     definitions = Definitions(reading)
     definitions.find()
+    determinism.examine(reading)
+    entries: list[contracts.Entry] = [fact.entry for fact in definitions.workflows]
+    entries += [fact.entry for fact in definitions.workers]
+    found = contracts.examine(reading, control.examine(reading), entries)
     local = {name for workflow in definitions.workflows for name in workflow.local_types}
     local |= {name for worker in definitions.workers for name in worker.local_types}
     imports = tuple(sorted(_imports(reading), key=lambda fact: (fact.span.line, fact.span.column)))
@@ -133,28 +166,29 @@ def _facts(reading: Reading, source_hash: str) -> FileFacts:
         workers=tuple(definitions.workers),
         declarations=reading.declarations.get(sorted(local)),
         declared_types=tuple(_declared(reading)),
+        contracts=found,
         problems=_with_edits(reading),
         suppressions=suppressions(reading.text.text, reading.tree),
+        entered=tuple((path, suppressions(m.text.text, m.tree)) for path, m in sorted(reading.modules.items())),
     )
 
 
 def _with_edits(reading: Reading) -> tuple[Problem, ...]:
     """All problems, once there are no more to come."""
-    problems = tuple(_replaced(reading.path, problem) for problem in reading.problems)
-    if all(problem.rewrite is None or problem.edits for problem in problems):
-        return problems
-    from wfgen_inspector.rewriting import with_edits  # loads LibCST, which most projects never need
+    if not any(problem.rewrite for problem in reading.problems):
+        return tuple(reading.problems)
+    mended: list[Problem] = []
+    for path in dict.fromkeys(problem.file or reading.path for problem in reading.problems):
+        here = [problem for problem in reading.problems if (problem.file or reading.path) == path]
+        module = reading.module if path == reading.path else reading.program.at(path)
+        if module is not None:
+            here = [with_replacement(problem, path, module.text) for problem in here]
+            if any(problem.rewrite and not problem.edits for problem in here):
+                from wfgen_inspector.rewriting import with_edits  # loads LibCST, which most projects never need
 
-    return with_edits(reading.path, reading.text.text, reading.tree, problems)
-
-
-def _replaced(path: str, problem: Problem) -> Problem:
-    """A problem whose rewrite is a plain replacement, with its edit."""
-    if not isinstance(problem.rewrite, Replace):
-        return problem
-    span = problem.rewrite.span
-    edit = Edit(problem.file or path, span.line, span.column, span.end_line, span.end_column, problem.rewrite.text)
-    return replace(problem, edits=(edit,))
+                here = list(with_edits(path, module.text.text, module.tree, here))
+        mended += here
+    return tuple(mended)
 
 
 def _imports(reading: Reading) -> Iterator[ImportFact]:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from dataclasses import replace
 
+from wfgen_inspector.attributes import Assignments, assignments
 from wfgen_inspector.modules import Module
 from wfgen_inspector.program import Program
 from wfgen_inspector.scopes import BUILTINS, Bound, Function, Imported, Scope
@@ -29,6 +31,12 @@ Symbols = tuple[Symbol, ...]
 
 _MAX_DEPTH = 24
 """Steps from a name to what it means: imports of imports, aliases of aliases."""
+_MAX_STEPS = 500
+"""Steps that one question may take all in all: names with several meanings, each made of such names, have no end."""
+_MAX_BASES = 50
+"""Classes in a lineage."""
+_OVERLOADS = frozenset({"typing.overload", "typing_extensions.overload"})
+_SETTERS = frozenset({"setter", "deleter"})
 _PARTIALS = frozenset({"functools.partial", "functools.partialmethod"})
 _OPTIONALS = frozenset({"typing.Optional", "typing_extensions.Optional"})
 _WRAPPERS = frozenset({"typing.Annotated", "typing.Final", "typing.ClassVar", "typing_extensions.Annotated"})
@@ -45,6 +53,11 @@ class Resolver:
 
     def __init__(self, program: Program) -> None:
         self.program = program
+        self._steps = 0
+        """Taken for the question that is being answered."""
+        self._is_annotation = False
+        """Whether an annotation is looked at: imports below `if TYPE_CHECKING` count there alone."""
+        self._assignments: dict[ast.ClassDef, Assignments] = {}
 
     # Expressions
 
@@ -57,7 +70,7 @@ class Resolver:
             module: the file, on which everything that is looked up makes it depend.
             depth: how many steps led here.
         """
-        if depth > _MAX_DEPTH:
+        if self._is_too_long(depth):
             return ()
         match node:
             case ast.Name(id=name):
@@ -71,19 +84,34 @@ class Resolver:
                 return (FunctionSymbol(module, node, scope),)
             case ast.Await(value=value) | ast.NamedExpr(value=value):
                 return self.resolve(value, scope, module, depth + 1)
+            case ast.IfExp(body=one, orelse=other) | ast.BoolOp(op=ast.Or(), values=[one, other]):
+                first = self.resolve(one, scope, module, depth + 1)
+                second = self.resolve(other, scope, module, depth + 1)
+                return tuple(dict.fromkeys((*first, *second))) if first and second else ()
             case _:
                 return ()
+
+    def _is_too_long(self, depth: int) -> bool:
+        """Count a step of the way to an answer, and tell whether to give up."""
+        self._steps = self._steps + 1 if depth else 0
+        return depth > _MAX_DEPTH or self._steps > _MAX_STEPS
 
     def result(self, call: ast.Call, scope: Scope, module: Module, depth: int = 0) -> Symbols:
         """What a call gives: an instance of a class, the function inside a `partial`, what a function's annotation
         says."""
+        if self._is_too_long(depth):
+            return ()
         found: list[Symbol] = []
         for symbol in self.resolve(call.func, scope, module, depth + 1):
             match symbol:
                 case ClassSymbol():
                     found.append(InstanceSymbol(symbol))
                 case ExternalSymbol(qualified=name) if name in _PARTIALS:
-                    found += self.resolve(call.args[0], scope, module, depth + 1) if call.args else ()
+                    inside = self.resolve(call.args[0], scope, module, depth + 1) if call.args else ()
+                    found += [
+                        replace(s, partial=_together(s.partial, call)) if isinstance(s, FunctionSymbol) else s
+                        for s in inside
+                    ]
                 case ExternalSymbol(qualified=name) if name == "builtins.super":
                     found += self._super(scope, module, depth)
                 case ExternalSymbol(qualified=name) if name.rpartition(".")[2][:1].isupper():
@@ -96,16 +124,26 @@ class Resolver:
 
     def annotated(self, annotation: ast.expr | None, scope: Scope, module: Module, depth: int = 0) -> Symbols:
         """Instances of what an annotation names; `None` beside it is passed over."""
+        before, self._is_annotation = self._is_annotation, True
+        try:
+            return self._annotated(annotation, scope, module, depth)
+        finally:
+            self._is_annotation = before
+
+    def _annotated(self, annotation: ast.expr | None, scope: Scope, module: Module, depth: int) -> Symbols:
+        if self._is_too_long(depth):
+            return ()
         plain = unquoted(annotation)
         match plain:
             case ast.BinOp(left=left, op=ast.BitOr(), right=right):
-                return (*self.annotated(left, scope, module, depth), *self.annotated(right, scope, module, depth))
+                first = self._annotated(left, scope, module, depth + 1)
+                return (*first, *self._annotated(right, scope, module, depth + 1))
             case ast.Subscript(value=value, slice=inner):
                 outer = self.resolve(value, scope, module, depth + 1)
                 names = {symbol.qualified for symbol in outer if isinstance(symbol, ExternalSymbol)}
                 if names & (_OPTIONALS | _WRAPPERS):
-                    first = inner.elts[0] if isinstance(inner, ast.Tuple) and inner.elts else inner
-                    return self.annotated(first, scope, module, depth + 1)
+                    first_of = inner.elts[0] if isinstance(inner, ast.Tuple) and inner.elts else inner
+                    return self._annotated(first_of, scope, module, depth + 1)
                 return _instances(outer)
             case ast.Name() | ast.Attribute():
                 return _instances(self.resolve(plain, scope, module, depth + 1))
@@ -118,19 +156,42 @@ class Resolver:
         found = scope.find(name)
         if found is not None:
             return self.bound(name, found, module, depth + 1)
-        for star in scope.module.names.stars:
-            symbols = self.lookup(f"{star}.{name}", module, depth + 1)
-            if symbols and not all(isinstance(s, ExternalSymbol) for s in symbols):
-                return symbols
+        stars = scope.module.names.stars
+        symbols = self._starred(name, stars, module, depth) if stars else ()
+        if symbols:
+            return symbols
         if name in BUILTINS:
             return (ExternalSymbol(f"builtins.{name}"),)
-        unknown = [star for star in scope.module.names.stars if not self.program.exists(star, module)]
-        return (ExternalSymbol(f"{unknown[0]}.{name}"),) if len(unknown) == 1 else ()
+        return self._unknown_star(name, stars, module)
+
+    def _starred(self, name: str, stars: list[str], module: Module, depth: int) -> Symbols:
+        """What a name means that `from m import *` of a module of the project binds; the last one counts."""
+        if self._is_too_long(depth):
+            return ()
+        for star in reversed(stars):
+            other = self.program.module(star, module)
+            if other is None:
+                continue
+            public = other.public
+            if name in public if public is not None else not name.startswith("_"):
+                found = self._of_module(star, name, module, depth + 1)
+                if found and not all(isinstance(symbol, ExternalSymbol) for symbol in found):
+                    return found
+                if found and other.scope.names.count.get(name):
+                    return found  # what that module itself imported from elsewhere
+        return ()
+
+    def _unknown_star(self, name: str, stars: list[str], module: Module) -> Symbols:
+        """What nothing binds comes from the one star import of which nothing is known, if it can."""
+        unknown = [star for star in stars if not self.program.exists(star, module)]
+        return (ExternalSymbol(f"{unknown[0]}.{name}"),) if len(unknown) == 1 and not name.startswith("_") else ()
 
     def bound(self, name: str, scope: Scope, module: Module, depth: int = 0) -> Symbols:
         """What a scope binds a name to."""
+        if self._is_too_long(depth):
+            return ()
         symbols: list[Symbol] = []
-        for what in scope.names.bound.get(name, ()):
+        for what in self._meant(name, scope, module, depth):
             found = self._bound(name, what, scope, module, depth)
             if not found:
                 return ()
@@ -138,6 +199,32 @@ class Resolver:
         if not symbols and name in scope.names.annotations:
             symbols += self.annotated(scope.names.annotations[name], scope, module, depth + 1)
         return tuple(dict.fromkeys(symbols))
+
+    def _meant(self, name: str, scope: Scope, module: Module, depth: int) -> list[Bound]:
+        """What binds a name, as far as it counts: an import for checkers has no value at run time, and gives the type
+        where there is one; setters and overloads stand beside the function that they belong to."""
+        every = scope.names.bound.get(name, [])
+        if any(isinstance(what, Imported) and what.checking for what in every):
+            wanted = self._is_annotation
+            return [what for what in every if (isinstance(what, Imported) and what.checking) is wanted]
+        if len(every) > 1:
+            return [what for what in every if not self._is_beside(name, what, scope, module, depth)]
+        return every
+
+    def _is_beside(self, name: str, what: Bound, scope: Scope, module: Module, depth: int) -> bool:
+        """Whether a definition is `@x.setter def x` or an overload."""
+        if not isinstance(what, Function):
+            return False
+        for decorator in what.decorator_list:
+            match decorator:
+                case ast.Attribute(value=ast.Name(id=owner), attr=attr) if owner == name and attr in _SETTERS:
+                    return True
+                case ast.Name(id=own) | ast.Attribute(attr=own) if own == "overload":
+                    found = self.resolve(decorator, scope, module, depth + 1)
+                    return any(isinstance(s, ExternalSymbol) and s.qualified in _OVERLOADS for s in found)
+                case _:
+                    pass
+        return False
 
     def _bound(self, name: str, what: Bound, scope: Scope, module: Module, depth: int) -> Symbols:
         match what:
@@ -153,6 +240,10 @@ class Resolver:
                 return self.annotated(what.annotation, scope, module, depth + 1)
             case ast.withitem():
                 return self.resolve(what.context_expr, scope, module, depth + 1)
+            case ast.Name(id=same) if same == name:  # `run = run` in a class: what it means around it
+                if scope.parent is not None:
+                    return self._name(name, scope.parent, module, depth + 1)
+                return (ExternalSymbol(f"builtins.{name}"),) if name in BUILTINS else ()
             case ast.expr():
                 if name in scope.names.annotations:
                     stated = self.annotated(scope.names.annotations[name], scope, module, depth + 1)
@@ -175,7 +266,7 @@ class Resolver:
 
     def lookup(self, qualified: str, asked_by: Module, depth: int = 0) -> Symbols:
         """What an absolute dotted name stands for: of the project, or outside of it."""
-        if depth > _MAX_DEPTH:
+        if self._is_too_long(depth):
             return ()
         parts = qualified.split(".")
         if not self.program.exists(parts[0], asked_by):
@@ -187,7 +278,7 @@ class Resolver:
 
     def member(self, symbol: Symbol, name: str, asked_by: Module, depth: int = 0) -> Symbols:
         """What `.name` of something stands for."""
-        if depth > _MAX_DEPTH:
+        if self._is_too_long(depth):
             return ()
         match symbol:
             case ModuleSymbol(name=module_name):
@@ -206,33 +297,46 @@ class Resolver:
         if module is not None:
             if module.scope.names.count.get(name):
                 return self.bound(name, module.scope, module, depth + 1)
-            for star in module.scope.names.stars:
-                found = self.lookup(f"{star}.{name}", module, depth + 1)
-                if found:
-                    return found
+            stars = module.scope.names.stars
+            found = self._starred(name, stars, module, depth + 1) if stars else ()
+            if found:
+                return found
         if self.program.exists(f"{module_name}.{name}", asked_by):
             return (ModuleSymbol(f"{module_name}.{name}"),)
         if module is None:
             return (ExternalSymbol(f"{module_name}.{name}"),)
-        return ()
+        return self._unknown_star(name, module.scope.names.stars, module)
 
     # Classes
 
     def lineage(self, symbol: ClassSymbol, depth: int = 0) -> Iterator[ClassSymbol | ExternalSymbol]:
-        """A class and its bases, nearest first, each once; a base that is not known is left out."""
-        seen: set[ClassSymbol | ExternalSymbol] = set()
-        left: list[ClassSymbol | ExternalSymbol] = [symbol]
+        """A class and its bases, each once and before its own bases, in the order in which Python looks into them; a
+        base that is not known is left out."""
+        if self._is_too_long(depth):
+            return iter(())
+        seen: set[ClassSymbol | ExternalSymbol] = {symbol}
+        after: list[ClassSymbol | ExternalSymbol] = []  # farthest first
+        left: list[tuple[ClassSymbol | ExternalSymbol, Iterator[ClassSymbol | ExternalSymbol]]]
+        left = [(symbol, self._bases(symbol, depth))]
         while left:
-            one = left.pop(0)
-            if one in seen or len(seen) > _MAX_DEPTH:
+            one, bases = left[-1]
+            base = next((base for base in bases if base not in seen), None)
+            if base is None or len(seen) > _MAX_BASES:
+                after.append(one)
+                left.pop()
                 continue
-            seen.add(one)
-            yield one
-            if isinstance(one, ClassSymbol):
-                for base in one.node.bases:
-                    plain = base.value if isinstance(base, ast.Subscript) else base
-                    found = self.resolve(plain, one.scope, one.module, depth + 1)
-                    left += [s for s in found if isinstance(s, ClassSymbol | ExternalSymbol)]
+            seen.add(base)
+            left.append((base, self._bases(base, depth)))
+        return reversed(after)
+
+    def _bases(self, symbol: ClassSymbol | ExternalSymbol, depth: int) -> Iterator[ClassSymbol | ExternalSymbol]:
+        """Bases as far as they are known, last first."""
+        if isinstance(symbol, ClassSymbol):
+            for base in reversed(symbol.node.bases):
+                plain = base.value if isinstance(base, ast.Subscript) else base
+                for found in self.resolve(plain, symbol.scope, symbol.module, depth + 1):
+                    if isinstance(found, ClassSymbol | ExternalSymbol):
+                        yield found
 
     def class_scope(self, symbol: ClassSymbol) -> Scope:
         """The scope of a class's body."""
@@ -252,34 +356,26 @@ class Resolver:
         for one in self.lineage(owner, depth + 1):
             if isinstance(one, ExternalSymbol):
                 continue
-            scope = self.class_scope(one)
-            if scope.names.count.get(name) is not None:
-                found = self.bound(name, scope, one.module, depth + 1)
-                return tuple(_member(symbol, owner, instance) for symbol in found)
             if instance is not None:
                 assigned = self._assigned(one, name, depth)
                 if assigned:
                     return assigned
+            scope = self.class_scope(one)
+            if scope.names.count.get(name) is not None:
+                found = self.bound(name, scope, one.module, depth + 1)
+                return tuple(_member(symbol, owner, instance) for symbol in found)
         return ()
 
     def _assigned(self, owner: ClassSymbol, name: str, depth: int) -> Symbols:
-        """What `self.name = …` in `__init__` assigns, if it is assigned once."""
-        initialiser = owner.module.names_of(owner.node).functions.get("__init__")
-        if initialiser is None or not initialiser.args.args:
+        """What `self.name = …` assigns in a method, if it is assigned once in the class."""
+        table = self._assignments.get(owner.node)
+        if table is None:
+            table = self._assignments[owner.node] = assignments(owner)
+        places = table.get(name, ())
+        if len(places) != 1:
             return ()
-        receiver = initialiser.args.args[0].arg
-        values: list[tuple[ast.expr | None, ast.expr | None]] = []
-        for node in ast.walk(initialiser):
-            for target in node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]:
-                match target:
-                    case ast.Attribute(value=ast.Name(id=base), attr=own) if (base, own) == (receiver, name):
-                        values.append((getattr(node, "value", None), getattr(node, "annotation", None)))
-                    case _:
-                        pass
-        if len(values) != 1:
-            return ()
-        value, annotation = values[0]
-        symbol = FunctionSymbol(owner.module, initialiser, self.class_scope(owner), "method", owner)
+        method, value, annotation = places[0]
+        symbol = FunctionSymbol(owner.module, method, self.class_scope(owner), "method", owner)
         scope = self.function_scope(symbol)
         stated = self.annotated(annotation, scope, owner.module, depth + 1)
         return stated or (() if value is None else self.resolve(value, scope, owner.module, depth + 1))
@@ -309,4 +405,16 @@ def _member(symbol: Symbol, owner: ClassSymbol, instance: InstanceSymbol | None)
     kind = symbol.kind
     if instance is None and kind in ("method", "property"):
         kind = "function"  # called on the class, nothing is bound
-    return FunctionSymbol(symbol.module, symbol.node, symbol.scope, kind, owner)
+    elif instance is not None and kind == "function" and symbol.partial is None:
+        kind = "method"  # `run = helpers.run` in the class
+    return replace(symbol, kind=kind, owner=owner)
+
+
+def _together(inner: ast.Call | None, outer: ast.Call) -> ast.Call:
+    """A `partial` of a `partial`: what both bind."""
+    if inner is None:
+        return outer
+    given = {keyword.arg for keyword in outer.keywords}
+    keywords = [keyword for keyword in inner.keywords if keyword.arg not in given]
+    whole = ast.Call(outer.func, [*outer.args[:1], *inner.args[1:], *outer.args[1:]], [*keywords, *outer.keywords])
+    return ast.copy_location(whole, outer)

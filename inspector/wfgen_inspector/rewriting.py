@@ -23,6 +23,8 @@ from wfgen_inspector.facts import AbsoluteImport, AddAwait, Problem
 from wfgen_inspector.fixes import apply_edits
 from wfgen_inspector.nesting import is_deep
 
+_Key = tuple[int, int, int, int, type[cst.CSTNode]]
+
 
 def with_edits(path: str, text: str, tree: ast.Module, problems: Sequence[Problem]) -> tuple[Problem, ...]:
     """The problems of one file, with edits for those that can be mended by rewriting.
@@ -39,11 +41,12 @@ def with_edits(path: str, text: str, tree: ast.Module, problems: Sequence[Proble
         return tuple(problems)
     try:
         rewriter = _Rewriter(path, text)
-        mended = tuple(p if p.edits else replace(p, edits=rewriter.edits(p)) for p in problems)
-        _parsed(apply_edits(text, [edit for problem in mended for edit in problem.edits]), "exec")
+        found = {p: rewriter.edits(p) for p in problems if not p.edits}
     except (cst.ParserSyntaxError, cst.CSTValidationError, RecursionError, SyntaxError, ValueError):
         return tuple(problems)
-    return mended
+    if not _is_python(text, [edit for edits in found.values() for edit in edits]):
+        found = {problem: edits for problem, edits in found.items() if _is_python(text, edits)}
+    return tuple(replace(problem, edits=found[problem]) if found.get(problem) else problem for problem in problems)
 
 
 class _Rewriter:
@@ -55,6 +58,7 @@ class _Rewriter:
         self._module = self._wrapper.module
         places = self._wrapper.resolve(PositionProvider)
         self._places = {node: _span(r) for node, r in places.items() if isinstance(node, cst.Call | cst.ImportFrom)}
+        self._nodes = {_key(span, type(node)): node for node, span in reversed(self._places.items())}
 
     @cached_property
     def _parents(self) -> Mapping[cst.CSTNode, cst.CSTNode]:
@@ -90,9 +94,10 @@ class _Rewriter:
 
     def _call(self, span: Span, text: str) -> cst.Call | None:
         """The call that has a span, or the only one that reads like that in the f-string that has it."""
-        calls = ((node, place) for node, place in self._places.items() if isinstance(node, cst.Call))
         if not text:
-            return next((node for node, place in calls if place == span), None)
+            call = self._nodes.get(_key(span, cst.Call))
+            return call if isinstance(call, cst.Call) else None
+        calls = ((node, place) for node, place in self._places.items() if isinstance(node, cst.Call))
         found = [node for node, place in calls if _contains(span, place) and self._normal(node) == text]
         return found[0] if len(found) == 1 else None
 
@@ -135,8 +140,8 @@ class _Rewriter:
     # Imports
 
     def _absolute_import(self, span: Span, module: str) -> tuple[Edit, ...]:
-        found = next((n for n, p in self._places.items() if isinstance(n, cst.ImportFrom) and p == span), None)
-        if found is None or not all(map(_is_identifier, module.split(".") if module else ())):
+        found = self._nodes.get(_key(span, cst.ImportFrom))
+        if not isinstance(found, cst.ImportFrom) or not all(map(_is_identifier, module.split(".") if module else ())):
             return ()
         statement = found.with_changes(semicolon=cst.MaybeSentinel.DEFAULT)
         old = self._module.code_for_node(statement)
@@ -181,6 +186,11 @@ def _from_root(statement: cst.ImportFrom, aliases: Sequence[cst.ImportAlias]) ->
     return cst.Import(names=[cst.ImportAlias(name, asname) for name, asname in names])
 
 
+def _key(span: Span, kind: type[cst.CSTNode]) -> _Key:
+    """What a node is found by; comparing spans themselves takes many times as long."""
+    return span.line, span.column, span.end_line, span.end_column, kind
+
+
 def _span(place: CodeRange) -> Span:
     start, end = place.start, place.end
     return Span(line=start.line, column=start.column + 1, end_line=end.line, end_column=end.column + 1)
@@ -207,6 +217,15 @@ def _alike(one: str, other: str) -> int:
 
 def _is_identifier(text: str) -> bool:
     return text.isidentifier() and not iskeyword(text)
+
+
+def _is_python(text: str, edits: Sequence[Edit]) -> bool:
+    """Whether a file is still Python after some edits, which must not overlap."""
+    try:
+        _parsed(apply_edits(text, edits), "exec")
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True
 
 
 def _parsed(code: str, mode: Literal["exec", "eval"]) -> ast.AST:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,8 @@ class Imported:
     """The module that has to be imported for it."""
     statement: str
     """The import as a line of its own."""
+    checking: bool = False
+    """Whether it stands below `if TYPE_CHECKING`: it means something in annotations alone."""
 
 
 Bound = ast.expr | Function | ast.ClassDef | ast.arg | ast.withitem | Imported | None
@@ -78,7 +80,7 @@ class Names:
 class Scope:
     """A body in which names are looked up, and the bodies around it."""
 
-    __slots__ = ("constants", "is_class", "names", "parent", "prefix", "receiver")
+    __slots__ = ("constants", "is_class", "names", "outside", "parent", "prefix", "receiver")
 
     def __init__(self, names: Names, parent: Scope | None, *, prefix: str = "", is_class: bool = False) -> None:
         self.names = names
@@ -88,6 +90,8 @@ class Scope:
         self.is_class = is_class
         self.constants: dict[str, object] = {}
         """Values of parameters that are known because the function was entered with a literal."""
+        self.outside: Callable[[str], object] | None = None
+        """Of a module: gives the value of a constant that it imports, by its absolute dotted name."""
         self.receiver: tuple[str, ClassSymbol | InstanceSymbol] | None = None
         """Of a method: the name of its first parameter, and what it stands for."""
 
@@ -231,7 +235,7 @@ def _bind_block(body: Iterable[ast.stmt], names: Names, package: str, checking: 
             case ast.AugAssign(target=ast.Name(id=name)):
                 names.bind(name)
             case ast.Import() | ast.ImportFrom():
-                _bind_import(statement, names, package)
+                _bind_import(statement, names, package, checking)
                 names.statements.append((statement, checking))
             case ast.FunctionDef() | ast.AsyncFunctionDef():
                 names.bind(statement.name, statement)
@@ -286,17 +290,17 @@ def _bind_block(body: Iterable[ast.stmt], names: Names, package: str, checking: 
                     names.aliases[name] = statement
 
 
-def _bind_import(statement: ast.Import | ast.ImportFrom, names: Names, package: str) -> None:
+def _bind_import(statement: ast.Import | ast.ImportFrom, names: Names, package: str, checking: bool) -> None:
     if isinstance(statement, ast.Import):
         for alias in statement.names:
             names.modules.add(alias.name)
             if alias.asname:
                 line = f"import {alias.name} as {alias.asname}"
-                names.imports[alias.asname] = Imported(alias.name, alias.name, line)
+                names.imports[alias.asname] = Imported(alias.name, alias.name, line, checking)
                 names.bind(alias.asname, names.imports[alias.asname])
             else:
                 first = alias.name.partition(".")[0]
-                names.imports[first] = Imported(first, first, f"import {first}")
+                names.imports[first] = Imported(first, first, f"import {first}", checking)
                 names.bind(first, names.imports[first])
         return
     module = absolute(statement.module, statement.level, package)
@@ -310,7 +314,7 @@ def _bind_import(statement: ast.Import | ast.ImportFrom, names: Names, package: 
         bound = alias.asname or alias.name
         renamed = f" as {alias.asname}" if alias.asname else ""
         line = f"from {module} import {alias.name}{renamed}" if module else f"import {alias.name}{renamed}"
-        names.imports[bound] = Imported(qualified, module or alias.name, line)
+        names.imports[bound] = Imported(qualified, module or alias.name, line, checking)
         names.bind(bound, names.imports[bound])
 
 

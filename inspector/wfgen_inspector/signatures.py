@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from wfgen.manifest import Span
+from wfgen_inspector.facts import Problem
+from wfgen_inspector.modules import Module
 from wfgen_inspector.scopes import Function
 from wfgen_inspector.types import UNKNOWN_TYPE, TypeText, base_of, resolve, subscript
 
@@ -38,6 +40,29 @@ class Signature:
         return tuple(sorted({module for text in types if text is not None for module in text.imports}))
 
 
+class Elsewhere:
+    """Another module of the project, whose function is made a workflow or a worker in the file that is read.
+
+    Args:
+        reading: the file.
+        module: the other one; findings stand there.
+    """
+
+    def __init__(self, reading: Reading, module: Module) -> None:
+        self._reading = reading
+        self.module = module
+        self.text = module.text
+        self.scope = module.scope
+
+    def is_generator(self, node: Function | ast.Lambda) -> bool:
+        """Whether a function yields."""
+        return self.module.is_generator(node)
+
+    def problem(self, code: str, span: Span, message: str, hint: str | None = None) -> None:
+        self._reading.modules[self.module.path] = self.module
+        self._reading.problems.append(Problem(code, span, message, hint, file=self.module.path))
+
+
 def handle_types(generated: str) -> frozenset[str]:
     """Qualified names by which the handle's type may be annotated."""
     return frozenset(
@@ -52,7 +77,7 @@ def handle_types(generated: str) -> frozenset[str]:
     )
 
 
-def workflow_signature(reading: Reading, function: Function, name: str) -> Signature:
+def workflow_signature(reading: Reading | Elsewhere, function: Function, name: str) -> Signature:
     """Signature of a workflow; what the runtime would refuse is reported."""
     if not isinstance(function, ast.AsyncFunctionDef) or reading.is_generator(function):
         what = "a plain `def`" if isinstance(function, ast.FunctionDef) else "a generator"
@@ -83,12 +108,12 @@ def workflow_signature(reading: Reading, function: Function, name: str) -> Signa
         input_name=None if given is None else given[0].arg,
         input_required=given is not None and not given[1],
         output=_output(reading, function),
-        context=None if context is None else resolve(context, reading.scope),
+        context=None if context is None else _type(reading, context),
     )
 
 
 def worker_signature(
-    reading: Reading, function: Function | None, given: ast.expr | Function | None, worker_id: str
+    reading: Reading | Elsewhere, function: Function | None, given: ast.expr | Function | None, worker_id: str
 ) -> Signature:
     """Signature of a worker.
 
@@ -139,7 +164,7 @@ def _parameters(function: Function) -> list[tuple[ast.arg, bool]]:
     return found
 
 
-def _input(reading: Reading, parameter: ast.arg) -> TypeText:
+def _input(reading: Reading | Elsewhere, parameter: ast.arg) -> TypeText:
     if parameter.annotation is None:
         reading.problem(
             "WF403",
@@ -147,10 +172,10 @@ def _input(reading: Reading, parameter: ast.arg) -> TypeText:
             f"the input {parameter.arg!r} has no type.",
             "Annotate it: clients and stored data are checked against its type.",
         )
-    return resolve(parameter.annotation, reading.scope)
+    return _type(reading, parameter.annotation)
 
 
-def _output(reading: Reading, function: Function) -> TypeText:
+def _output(reading: Reading | Elsewhere, function: Function) -> TypeText:
     if function.returns is None:
         reading.problem(
             "WF403",
@@ -158,15 +183,21 @@ def _output(reading: Reading, function: Function) -> TypeText:
             f"{function.name!r} does not say what it returns.",
             "Annotate its result (`-> None` if there is none).",
         )
-    return resolve(function.returns, reading.scope)
+    return _type(reading, function.returns)
 
 
-def _is_job(reading: Reading, parameter: ast.arg) -> bool:
+def _type(reading: Reading | Elsewhere, annotation: ast.expr | None) -> TypeText:
+    """A type expression; what another module declares is imported from there."""
+    found = resolve(annotation, reading.scope)
+    return replace(found, local=frozenset()) if isinstance(reading, Elsewhere) else found
+
+
+def _is_job(reading: Reading | Elsewhere, parameter: ast.arg) -> bool:
     annotation = base_of(parameter.annotation)
     return annotation is not None and reading.scope.qualified(annotation) in _JOBS
 
 
-def _too_many(reading: Reading, what: str, inputs: list[tuple[ast.arg, bool]]) -> None:
+def _too_many(reading: Reading | Elsewhere, what: str, inputs: list[tuple[ast.arg, bool]]) -> None:
     names = ", ".join(parameter.arg for parameter, _ in inputs)
     reading.problem(
         "WF014",
@@ -176,7 +207,7 @@ def _too_many(reading: Reading, what: str, inputs: list[tuple[ast.arg, bool]]) -
     )
 
 
-def _positional(reading: Reading, function: Function, what: str, parameters: list[ast.arg]) -> None:
+def _positional(reading: Reading | Elsewhere, function: Function, what: str, parameters: list[ast.arg]) -> None:
     """Report parameters that the engine, which gives them by position, could not give."""
     for parameter in parameters:
         if parameter in function.args.kwonlyargs:
@@ -188,7 +219,7 @@ def _positional(reading: Reading, function: Function, what: str, parameters: lis
             )
 
 
-def _header(reading: Reading, function: Function) -> Span:
+def _header(reading: Reading | Elsewhere, function: Function) -> Span:
     """From `def` to the end of its line."""
     span = reading.text.span(function)
     end = len(reading.text.lines[function.lineno - 1].rstrip()) + 1

@@ -16,11 +16,31 @@ from wfgen_inspector.suggestions import did_you_mean, nearest
 UNUSED = "WF012"
 
 
+Suppressions = Mapping[str, tuple[Suppression, ...]]
+"""File -> its comments; files without any are left out."""
+
+
+def suppressions_of(files: Iterable[FileFacts]) -> Suppressions:
+    """The comments of all files."""
+    found: dict[str, tuple[Suppression, ...]] = {}
+    for facts in files:
+        for path, comments in ((facts.path, facts.suppressions), *facts.entered):
+            if comments:
+                found[path] = comments
+    return found
+
+
 def suppress(
-    diagnostics: Iterable[Diagnostic], files: Iterable[FileFacts], rules: Mapping[str, Rule]
+    diagnostics: Iterable[Diagnostic], comments: Suppressions, rules: Mapping[str, Rule], *, separate: bool = False
 ) -> tuple[Diagnostic, ...]:
-    """Take out the findings that a comment suppresses, and add one for every suppression that does nothing."""
-    comments = {facts.path: facts.suppressions for facts in files if facts.suppressions}
+    """Take out the findings that a comment suppresses, and add one for every suppression that does nothing.
+
+    Args:
+        diagnostics: findings.
+        comments: of all files.
+        rules: code -> rule.
+        separate: whether the findings are those of the rules that are found separately; else those of all others.
+    """
     used: set[tuple[str, Suppression, str]] = set()
     kept: list[Diagnostic] = []
     for finding in diagnostics:
@@ -31,7 +51,7 @@ def suppress(
             used.update((finding.file, comment, finding.code) for comment in hits)
     for path, suppressions in comments.items():
         for comment in suppressions:
-            for message, hint in _unused(path, comment, used, rules):
+            for message, hint in _unused(path, comment, used, rules, separate):
                 kept.append(rules[UNUSED].diagnostic(Finding(path, comment.span, message, hint)))
     return tuple(kept)
 
@@ -42,14 +62,20 @@ def _covers(comment: Suppression, finding: Diagnostic) -> bool:
 
 
 def _unused(
-    path: str, comment: Suppression, used: set[tuple[str, Suppression, str]], rules: Mapping[str, Rule]
+    path: str,
+    comment: Suppression,
+    used: set[tuple[str, Suppression, str]],
+    rules: Mapping[str, Rule],
+    separate: bool,
 ) -> Iterator[tuple[str, str]]:
-    if not comment.codes:
+    if not comment.codes and not separate:
         yield (
             "a suppression without a code suppresses nothing.",
             "Name the codes that are meant, such as `# wfgen: ignore[WF101]`.",
         )
     for code in dict.fromkeys(comment.codes):
+        if (code in rules and rules[code].separate) is not separate:
+            continue
         if code not in rules:
             yield f"no rule has the code {code!r}.", did_you_mean(nearest(code, rules)) or "Remove it."
         elif rules[code].required:

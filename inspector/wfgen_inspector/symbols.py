@@ -24,6 +24,8 @@ class FunctionSymbol:
     """`method` and `class`: the first parameter is bound already. `property`: reading it calls it."""
     owner: ClassSymbol | None = None
     """The class as whose member it was found."""
+    partial: ast.Call | None = None
+    """The `functools.partial(...)` through which it was found: it has some of its arguments already."""
 
     @property
     def name(self) -> str:

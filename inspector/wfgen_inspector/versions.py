@@ -12,10 +12,12 @@ import wfgen.names
 
 @cache
 def code_digest() -> str:
-    """Hash of the Python version and of all code that facts and manifest depend on."""
+    """Hash of the Python version, and of all code and data that facts and manifest depend on."""
     here, runtime = Path(__file__).parent, Path(wfgen.names.__file__).parent
     digest = hashlib.sha256(repr(sys.version_info[:3]).encode())
-    for path in (*sorted(here.rglob("*.py")), runtime / "manifest.py", runtime / "names.py", runtime / "settings.py"):
+    own = (path for path in here.rglob("*.*") if path.suffix in (".py", ".toml"))
+    used = (runtime / f"{name}.py" for name in ("durations", "manifest", "names", "retry", "settings"))
+    for path in (*sorted(own), *used):
         digest.update(path.name.encode())
         digest.update(path.read_bytes() if path.exists() else b"")
     return digest.hexdigest()

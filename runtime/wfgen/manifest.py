@@ -65,6 +65,10 @@ class Step(_Node):
     imports: tuple[str, ...] = ()
     """Modules that `payload` needs."""
     awaited: bool = True
+    key: str | None = None
+    """Of a name or target that is known at run time only: short hash of what it is computed from."""
+    data_key: str | None = None
+    """Short hash of what the input is computed from; names of variables and where things stand leave it alone."""
 
 
 class Use(_Node):
@@ -80,6 +84,8 @@ class Sequence(_Node):
     kind: Literal["sequence"] = "sequence"
     label: str | None = None
     body: tuple[Node, ...] = ()
+    apart: bool = False
+    """Whether the helper is a coroutine that is not awaited on the spot, so that it becomes a task of its own."""
 
 
 class Arm(_Data):
@@ -87,6 +93,12 @@ class Arm(_Data):
     """`if`, `elif`, `else`, `case`, `and`, `or`, or `except ValueError`."""
     test: str | None = None
     body: tuple[Node, ...] = ()
+    key: str | None = None
+    """Short hash of what the test is computed from."""
+    patch: str | None = None
+    """The change whose path this is: the test is `workflow.patched(change)`."""
+    unpatched: str | None = None
+    """The change without which this is the path: the test is `not workflow.patched(change)`."""
 
 
 class Branch(_Node):
@@ -102,6 +114,10 @@ class Loop(_Node):
     """What is iterated over or tested, as written."""
     body: tuple[Node, ...] = ()
     orelse: tuple[Node, ...] = ()
+    key: str | None = None
+    """Short hash of what the header is computed from, and of when the loop is left early."""
+    leaves: bool = False
+    """Whether `break` or `continue` may leave a turn early."""
 
 
 class ParallelBranch(_Data):
@@ -115,6 +131,8 @@ class Parallel(_Node):
     kind: Literal["parallel"] = "parallel"
     form: Literal["gather", "task_group", "parallel", "task"]
     branches: tuple[ParallelBranch, ...]
+    joined: bool = True
+    """Whether all branches have ended before what follows begins."""
 
 
 class Try(_Node):
@@ -156,6 +174,30 @@ Node = Annotated[
 ]
 
 
+class FieldShape(_Data):
+    """A field of a payload's type."""
+
+    name: str
+    type: str
+    """Its type expression."""
+    required: bool = True
+
+
+class TypeShape(_Data):
+    """What a payload's type looks like in JSON: a class of the project's own, or an alias."""
+
+    name: str
+    """Qualified."""
+    fields: tuple[FieldShape, ...] | None = None
+    """Models, dataclasses, typed dictionaries: fields in order, inherited ones first."""
+    values: tuple[str, ...] | None = None
+    """Enumerations: values as written, sorted."""
+    alias: str | None = None
+    """Aliases and new types: the type expression that they stand for."""
+    closed: bool = False
+    """Whether fields that it does not have are refused."""
+
+
 class WorkflowEntry(_Data):
     """One version of one workflow."""
 
@@ -182,7 +224,11 @@ class WorkflowEntry(_Data):
     """`Ctx` of `Workflow[Ctx]`."""
     imports: tuple[str, ...] = ()
     """Modules that `input`, `output` and `context` need."""
+    types: tuple[TypeShape, ...] = ()
+    """The project's own types that input, output and hooks are made of, sorted by name."""
     body: tuple[Node, ...] = ()
+    code_key: str = ""
+    """Short hash of the function's code; comments, formatting and names of variables leave it alone."""
     interface_hash: str
     steps_hash: str
 
@@ -212,6 +258,8 @@ class WorkerEntry(_Data):
     takes_job: bool = False
     """Whether it asks for its `Job`."""
     imports: tuple[str, ...] = ()
+    types: tuple[TypeShape, ...] = ()
+    """The project's own types that input and output are made of, sorted by name."""
     interface_hash: str
 
 
@@ -261,6 +309,8 @@ def walk(nodes: tuple[Node, ...]) -> Iterator[Node]:
     for node in nodes:
         yield node
         match node:
+            case Step() | Use() | Opaque():  # most nodes are leaves
+                pass
             case Branch():
                 for arm in node.arms:
                     yield from walk(arm.body)
@@ -278,5 +328,3 @@ def walk(nodes: tuple[Node, ...]) -> Iterator[Node]:
                 yield from walk(node.orelse)
             case Sequence() | With() | Return() | Raise():
                 yield from walk(node.body)
-            case _:
-                pass

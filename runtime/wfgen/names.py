@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keyword
 import re
+from functools import lru_cache
 
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}", re.ASCII)
 """Workflow names, worker ids and versions: letters, digits, `_`, `-`, `.`, up to 128."""
@@ -36,6 +37,7 @@ def identifier(part: str) -> str:
     return f"{text}_" if keyword.iskeyword(text) or text in ("None", "True", "False") else text
 
 
+@lru_cache(maxsize=10_000)
 def identifiers(name: str) -> tuple[str, ...]:
     """The path of identifiers under which the generated package offers a name: `crm.sign-up` is `crm`, `sign_up`."""
     return tuple(identifier(part) for part in name.split("."))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import keyword
 import os
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,6 +22,33 @@ from wfgen.errors import ConfigurationError, InvalidInputError
 _SWITCHES = frozenset({"WFGEN_DEBUG"})
 """Variables that are no settings: the command line prints tracebacks with this one."""
 _LISTS = {"exclude", "select", "ignore"}
+_TABLES = {"per_file_ignores", "determinism"}
+"""Settings that are tables, which one variable cannot hold."""
+
+
+_SYMBOL = re.compile(r"(?!\d)\w+(\.(?!\d)\w+)*\.((?!\d)\w+|\*)")
+
+
+class Determinism(BaseModel):
+    """What counts as deterministic beyond the built-in table: `[tool.wfgen.determinism]`.
+
+    Names are qualified, as in `flows.clock.read` and `builtins.open`; a trailing `.*` means everything below.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    pure: tuple[str, ...] = ()
+    """Functions that workflow code may call; functions of the project among them are not looked into."""
+    impure: tuple[str, ...] = ()
+    """Functions that workflow code must not call."""
+
+    @field_validator("pure", "impure")
+    @classmethod
+    def _names_are_qualified(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if not _SYMBOL.fullmatch(name):
+                raise ValueError(f"{name!r} is no qualified name such as 'flows.clock.read' or 'acme.api.*'")
+        return value
 
 
 class Settings(BaseModel):
@@ -44,6 +72,10 @@ class Settings(BaseModel):
     """Codes or code prefixes to report; empty means all."""
     ignore: tuple[str, ...] = ()
     """Codes or code prefixes never to report."""
+    per_file_ignores: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """Glob pattern of files -> codes or code prefixes not to report there, as the table `per-file-ignores`."""
+    determinism: Determinism = Determinism()
+    """What workflow code may and must not call."""
     strict: bool = False
     """Whether warnings count as errors."""
     engine: str = "sqlite:///.wfgen/wfgen.db"
@@ -54,6 +86,8 @@ class Settings(BaseModel):
     """Largest encoded input, result or hook payload, in bytes."""
     concurrency: int = Field(default=1000, gt=0)
     """How many runs one process works at once."""
+    jobs: int | None = Field(default=None, ge=1)
+    """How many processes read sources at once. Default: one a processor."""
 
     @field_validator("lease")
     @classmethod
@@ -91,7 +125,7 @@ class Settings(BaseModel):
         for key, value in table.items():
             name = key.replace("-", "_")
             # TOML has no tuples; all else is of its type already: `strict = "no"` is a mistake, not false.
-            values[name] = tuple(value) if isinstance(value, list) else value
+            values[name] = _with_tuples(value)
             origins[name] = f"[tool.wfgen] {key} in {origin}"
         for name, value in _environment(os.environ).items():
             values[name], origins[name] = value, f"WFGEN_{name.upper()} in the environment"
@@ -105,6 +139,12 @@ class Settings(BaseModel):
                 hint = f"Did you mean {close[0]!r}?" if close else f"Known settings: {', '.join(known)}."
                 raise ConfigurationError(f"unknown setting {name!r} ({origin_of_name}).", hint=hint)
             if origin_of_name.startswith("WFGEN_"):
+                if name in _TABLES:
+                    key = name.replace("_", "-")
+                    raise ConfigurationError(
+                        f"setting {name!r} is a table and cannot be given as a variable ({origin_of_name}).",
+                        hint=f"Write it as [tool.wfgen.{key}] in pyproject.toml.",
+                    )
                 annotation: Any = cls.model_fields[name].annotation
                 try:
                     values[name] = TypeAdapter(annotation).validate_python(values[name])
@@ -145,7 +185,15 @@ class Settings(BaseModel):
 
 def _bad(name: str, origin: str, error: ValidationError) -> ConfigurationError:
     first = error.errors()[0]
-    return ConfigurationError(f"bad setting {name!r} ({origin}): {first['msg']}, got {first['input']!r}.")
+    inside = "".join(f"{part}: " for part in first["loc"][1:])
+    problem = first["msg"].replace("valid tuple", "list")
+    return ConfigurationError(f"bad setting {name!r} ({origin}): {inside}{problem}, got {first['input']!r}.")
+
+
+def _with_tuples(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _with_tuples(inner) for key, inner in value.items()}
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _find(start: Path) -> tuple[Path, Mapping[str, Any], str]:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import wfgen_cli
-from wfgen_cli.main import COMMANDS
+from wfgen_cli.commands import COMMANDS
 
 WFGEN = Path(sys.executable).with_name("wfgen")
 NOUNS = {"runs": ["list", "show", "history", "cancel"], "hooks": ["list", "resume"]}

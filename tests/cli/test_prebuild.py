@@ -12,6 +12,16 @@ from typing import Any
 
 import pytest
 
+WARNED = """\
+from wfgen import Workflow, define_workflow
+
+
+@define_workflow
+async def warned(workflow: Workflow) -> None:
+    await workflow.do("same", lambda: 1)
+    await workflow.do("same", lambda: 2)
+"""
+
 
 def _state(folder: Path) -> dict[str, tuple[int, bytes]]:
     """Time of the last write and content of each generated file."""
@@ -40,6 +50,69 @@ def test_only_what_changed_is_written(shop: Any) -> None:
     assert "shop/wfgen_gen/workers.py" in changed
     assert "shop/wfgen_gen/clients/order.py" not in changed
     assert "shop/wfgen_gen/registry.py" not in changed
+
+
+def _drift(shop: Any) -> bool:
+    """Whether a look at everything finds outputs that do not fit the sources."""
+    return bool(shop("prebuild", "--check").returncode)
+
+
+def test_a_few_changes(shop: Any) -> None:
+    """After edits of a few sources, back and forth, outputs and answer are those of a look at everything."""
+    files = len(_state(shop.folder))
+    first = _state(shop.folder)
+    assert shop("prebuild").returncode == 0
+    edit = ("shop/orders.workflow.py", '"bill"', '"charge"')
+    for path, old, new in (edit, (edit[0], edit[2], edit[1]), edit, (edit[0], edit[2], edit[1])):
+        shop.replace(path, old, new)
+        told = shop("prebuild").stdout
+        assert told == f"4 workflows, 1 worker: 2 files written, {files - 2} unchanged\n"
+        assert shop("prebuild").stdout == f"4 workflows, 1 worker: 0 files written, {files} unchanged\n"
+        assert not _drift(shop)
+    assert {path: content for path, (_, content) in _state(shop.folder).items()} == {
+        path: content for path, (_, content) in first.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new"),
+    [
+        ("shop/orders.workflow.py", 'name="nap", version="1"', 'name="nap", version="2"'),
+        ("shop/orders.workflow.py", 'name="nap"', 'name="long.nap"'),
+        ("shop/orders.workflow.py", 'hook("approval", Approval', 'hook("consent", Approval'),
+        ("shop/orders.workflow.py", "-> Receipt:", "-> object:"),
+        ("shop/stock.worker.py", "-> str:", "-> object:"),
+        ("shop/models.py", "amount: int = 1", "amount: int = 2"),
+    ],
+)
+def test_a_change_that_others_show(shop: Any, path: str, old: str, new: str) -> None:
+    """An edit that reaches outputs of other sources, or that all share, reaches them."""
+    assert shop("prebuild").returncode == 0
+    shop.replace(path, old, new)
+    assert shop("prebuild").returncode == 0
+    assert not _drift(shop)
+
+
+def test_a_few_changes_and_a_touched_output(shop: Any) -> None:
+    """When an output was removed or edited as well, the look is at everything."""
+    assert shop("prebuild").returncode == 0
+    (shop.folder / "shop/wfgen_gen/client.py").unlink()
+    shop.replace("shop/orders.workflow.py", '"bill"', '"charge"')
+    assert "3 files written" in shop("prebuild").stdout
+    path = shop.folder / "shop/wfgen_gen/clients/order.py"
+    path.write_text(path.read_text() + "# mine\n")
+    shop.replace("shop/orders.workflow.py", '"charge"', '"bill"')
+    done = shop("prebuild")
+    assert done.returncode == 1
+    assert "error[WF602]" in done.stderr
+
+
+def test_finding_that_stays_is_told_again(shop: Any) -> None:
+    """What an earlier prebuild found in a file that is unchanged is told again after an edit of another."""
+    shop.write("shop/warned.workflow.py", WARNED)
+    assert "warning[WF102]" in shop("prebuild").stdout
+    shop.replace("shop/orders.workflow.py", '"bill"', '"charge"')
+    assert "warning[WF102]" in shop("prebuild").stdout
 
 
 def test_orphans_are_removed(shop: Any) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 from wfgen_codegen import render
@@ -35,3 +39,42 @@ def test_an_empty_project_renders(make: Any) -> None:
     for path, content in files.items():
         if path.endswith(".py"):
             compile(content, path, "exec")
+
+
+def test_error_messages_stay_short(make: Any, tmp_path: Path) -> None:
+    """With a thousand workers each mistake in a call is told by mypy in less than twenty lines, whatever is wrong."""
+    workers = [
+        make.worker(f"w{number}", input="int", output=f"typing.Literal[{number}]", imports=("typing",))
+        for number in range(1000)
+    ]
+    manifest = make.manifest(make.source(*workers))
+    for path, content in render(manifest, make.settings, types_only=True).items():
+        target = tmp_path / manifest.output / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
+    mistakes = (
+        'workflow.do("a", workers.w7, "seven")',
+        'workflow.do("a", workers.w7)',
+        'workflow.do("a", workers.w1000, 7)',
+        'workflow.do(7, "w7", 7)',
+        'workflow.do("a", "w7", 7, retries=3)',
+        'workflow.do("a", "w7", 7, timeout=3)',
+        'workflow.doo("a", "w7", 7)',
+    )
+    (tmp_path / "flows/app.py").write_text(
+        "from flows.wfgen_gen import Workflow, workers\n\n\nasync def app(workflow: Workflow) -> None:\n"
+        + "".join(f"    await {call}\n" for call in mistakes)
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--no-error-summary", "--cache-dir", os.devnull, "flows/app.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    told = [line for line in done.stdout.splitlines() if line.startswith("flows/app.py:")]
+    assert len(told) == done.stdout.count("\n"), done.stdout
+    for number in range(5, 5 + len(mistakes)):
+        lines = [line for line in told if line.startswith(f"flows/app.py:{number}: ")]
+        assert 0 < len(lines) < 20, done.stdout
+        assert max(map(len, lines)) < 1000

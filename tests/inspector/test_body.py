@@ -433,9 +433,9 @@ def test_a_handle_that_escapes_is_reported(workflow: Workflow, body: str, reason
     ("body", "codes"),
     [
         ('await workflow.do("a", lambda: workflow.run_id)', []),
-        ('await workflow.do("a", lambda: workflow.now())', ["WF104"]),
-        ('await workflow.do("a", lambda: workflow.do("b", "x.y"))', ["WF104"]),
-        ('async def inner():\n    await workflow.sleep("b", "1s")\nawait workflow.do("a", inner)', ["WF104"]),
+        ('await workflow.do("a", lambda: workflow.now())', ["WF306"]),
+        ('await workflow.do("a", lambda: workflow.do("b", "x.y"))', ["WF306"]),
+        ('async def inner():\n    await workflow.sleep("b", "1s")\nawait workflow.do("a", inner)', ["WF306"]),
         ('x = sorted(order, key=lambda i: workflow.do("b", "x.y"))', ["WF301"]),
         ('async def inner():\n    await workflow.sleep("b", "1s")\norder.later(inner)', ["WF301"]),
         ('async def inner():\n    await workflow.sleep("b", "1s")', ["WF301"]),

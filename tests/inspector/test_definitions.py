@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from wfgen.manifest import Step
 from wfgen_inspector.facts import Project
 
 Read = Callable[..., Project]
@@ -281,3 +282,57 @@ def test_hashes_tell_what_a_change_concerns(project: Read) -> None:
     assert entry(output="str").interface_hash != first.interface_hash
     assert entry(output="str").steps_hash == first.steps_hash
     assert entry(hook="str").interface_hash != first.interface_hash
+
+
+IMPORTED = """\
+from wfgen import Job, Workflow
+from flows.models import Order, User
+
+
+class Parcel:
+    id: int
+
+
+async def ship(workflow: Workflow, order: Order) -> Parcel:
+    \"\"\"Ship it.\"\"\"
+    await workflow.do("pack", "pack", order)
+
+
+async def pack(order: Order, job: Job) -> User: ...
+
+
+def bad(first: int, second) -> None: ...
+"""
+
+
+def test_functions_of_other_modules_may_be_defined(project: Callable[..., Project]) -> None:
+    """Types, documentation and body come from where the function stands; what is wrong with it is reported there."""
+    found = project(
+        {
+            "flows/__init__.py": "",
+            "flows/shipping.py": IMPORTED,
+            "flows/a.workflow.py": """\
+                from wfgen import define_worker, define_workflow
+                from flows import shipping
+                from flows.shipping import pack, ship
+
+                define_workflow(ship, name="ship", version="2")
+                define_worker("pack", pack)
+                define_worker("bad", shipping.bad)
+                """,
+        }
+    )
+    (facts,) = found.files
+    entry = facts.workflows[0].entry
+    assert (entry.name, entry.version, entry.function, entry.doc) == ("ship", "2", "ship", "Ship it.")
+    assert (entry.input, entry.output) == ("flows.models.Order", "flows.shipping.Parcel")
+    assert entry.imports == ("flows.models", "flows.shipping")
+    (step,) = [node for node in entry.body if isinstance(node, Step)]
+    assert (step.name, step.file, step.span.line) == ("pack", "flows/shipping.py", 11)
+    pack, bad = (worker.entry for worker in facts.workers)
+    assert (pack.input, pack.output, pack.takes_job) == ("flows.models.Order", "flows.models.User", True)
+    assert bad.input == "int"
+    problems = [(p.code, p.file, p.span.line) for p in facts.problems if p.code in ("WF014", "WF301", "WF403")]
+    assert problems == [("WF014", "flows/shipping.py", 17)]
+    assert [target.file for target in found.targets] == ["flows/shipping.py"]
+    assert facts.dependencies

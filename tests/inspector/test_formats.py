@@ -1,6 +1,7 @@
-"""Findings as text: full, concise, JSON and GitHub annotations."""
+"""Findings as text: for people, for programs, and for services."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,8 @@ import pytest
 from wfgen.errors import ConfigurationError
 from wfgen_inspector.diagnostics import Diagnostic, Edit, Fix, Related
 from wfgen_inspector.formats import FORMATS, render
+from wfgen_inspector.formats.text import width
+from wfgen_inspector.rules import RULES
 
 SOURCE = "import x\n\nasync def app(workflow):\n    workflow.sleep('wait', '1d')\n"
 FINDING = Diagnostic(
@@ -60,8 +63,58 @@ def test_full_shows_source_caret_and_advice(project: Path) -> None:
         "  = help: Write `await` before it.\n"
         "  = fix (safe): add `await`\n"
         "\n"
-        "Found 1 error. 1 can be fixed safely.\n"
+        "Found 1 error (1 fixable with `wfgen check --fix`).\n"
     )
+
+
+def test_full_shows_the_other_places_with_their_source(project: Path) -> None:
+    """A second place has its own line of source, below a gutter that fits the longest line number."""
+    (project / "flows/b.workflow.py").write_text("\n" * 11 + "x = other.name(1)\n", encoding="utf-8")
+    found = replace(FINDING, related=(Related("flows/b.workflow.py", 12, 5, "the other one"),), fix=None, hint=None)
+    assert render([found], "full", project).partition("\n\n")[0].splitlines()[1:] == [
+        "   |",
+        " 4 |     workflow.sleep('wait', '1d')",
+        "   |     ^^^^^^^^^^^^^^^^^^^^^^^^^^^^",
+        "   = see: flows/b.workflow.py:12:5: the other one",
+        "   |",
+        "12 | x = other.name(1)",
+        "   |     ----------",
+    ]
+
+
+def test_full_shows_a_chain_in_its_order(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a rule whose places are a chain of calls, each call is shown with its source, from the finding on."""
+    monkeypatch.setitem(RULES, "WF103", replace(RULES["WF103"], chained=True))
+    (project / "flows/b.py").write_text("def stamp():\n    return clock()\n\ndef clock():\n    return time.time()\n")
+    chain = (Related("flows/b.py", 2, 12, "`stamp` calls `clock`"), Related("flows/b.py", 5, 12, "reads the clock"))
+    lines = render([replace(FINDING, related=chain)], "full", project).splitlines()
+    assert lines[4:12] == [
+        "  = via: flows/b.py:2:12: `stamp` calls `clock`",
+        "  |",
+        "2 |     return clock()",
+        "  |            -----",
+        "  = via: flows/b.py:5:12: reads the clock",
+        "  |",
+        "5 |     return time.time()",
+        "  |            ---------",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fixes", "end"),
+    [
+        ([], "Found 1 error."),
+        (
+            ["safe", "unsafe", "safe"],
+            "Found 4 errors (2 fixable with `wfgen check --fix`, 1 more with --unsafe-fixes).",
+        ),
+        (["unsafe"], "Found 2 errors (1 fixable with --fix --unsafe-fixes)."),
+    ],
+)
+def test_full_ends_with_what_can_be_fixed(project: Path, fixes: list[str], end: str) -> None:
+    """The last line counts findings, and says how many of them which option mends."""
+    found = [replace(FINDING, fix=replace(FINDING.fix, applicability=kind)) for kind in fixes]  # type: ignore[type-var]
+    assert render([*found, replace(FINDING, fix=None)], "full", project).endswith(f"\n{end}\n")
 
 
 def test_full_without_a_readable_source_has_no_excerpt(project: Path) -> None:
@@ -96,6 +149,31 @@ def test_full_cuts_long_lines_around_the_finding(project: Path) -> None:
     assert excerpt[marks.index("^") : marks.rindex("^") + 1] == "bad"
 
 
+@pytest.mark.parametrize(
+    ("line", "start", "end"),
+    [
+        ("x" * 70 + "bad" + "y" * 70, 70, 73),
+        ("日" * 40 + "bad" + "本" * 40, 40, 43),
+        ("\t" * 9 + "bad" + " 日" * 40, 9, 12),
+        ("bad" + "y" * 200, 0, 3),
+        ("y" * 200 + "bad", 200, 203),
+        ("y" * 38 + "bad", 38, 41),
+        ("bad", 0, 3),
+    ],
+)
+@pytest.mark.parametrize("columns", [10, 40, 80])
+def test_full_fits_a_terminal(project: Path, columns: int, line: str, start: int, end: int) -> None:
+    """An excerpt never takes more columns than the terminal has, tabs and wide characters included."""
+    (project / "one.py").write_text(line, encoding="utf-8")
+    found = Diagnostic("one.py", 1, start + 1, 1, end + 1, "WF101", "warning", "m.")
+    _, _, shown, marks, *_ = render([found], "full", project, columns=columns).splitlines()
+    place = shown.index("bad")
+    assert marks.index("^") >= place
+    assert width(shown[:place].replace("\t", "")) == width(marks[: marks.index("^")].replace("\t", ""))
+    assert shown[:place].count("\t") == marks.count("\t")
+    assert width(shown.replace("\t", " " * 8)) <= max(columns, 30)
+
+
 def test_source_cannot_steer_the_terminal(project: Path) -> None:
     """Control characters of sources, file names and messages never reach the terminal."""
     hostile = Diagnostic("one\x1b[2J.py", 1, 1, 1, 2, "WF101", "warning", "name '\x1b]0;x\x07'", hint="\x9b2J")
@@ -109,6 +187,8 @@ def test_any_file_name_can_be_encoded(project: Path) -> None:
     strange = Diagnostic("caf\udce9.py", 1, 1, 1, 2, "WF002", "error", "not UTF-8.")
     for format in FORMATS:
         render([strange], format, project).encode("utf-8")
+    for format in ("json", "gitlab", "sarif"):
+        json.dumps(json.loads(render([strange], format, project)), ensure_ascii=False).encode("utf-8")
 
 
 def test_colours_are_optional(project: Path) -> None:
@@ -153,14 +233,20 @@ def test_json_has_stable_keys(project: Path) -> None:
     assert (second["hint"], second["related"], second["fix"]) == (None, [], None)
 
 
+def test_json_lines_hold_one_finding_each(project: Path) -> None:
+    """Each line is a document of its own, with the keys that a finding has in the one document."""
+    whole = json.loads(render([FINDING, WARNING], "json", project))["diagnostics"]
+    assert [json.loads(line) for line in render([FINDING, WARNING], "jsonl", project).splitlines()] == whole
+
+
 def test_json_without_findings_is_a_document(project: Path) -> None:
     """A program that reads the output gets a document even if there is nothing to say."""
     assert json.loads(render([], "json", project)) == {"schema_version": 1, "diagnostics": []}
 
 
-@pytest.mark.parametrize("format", ["full", "concise", "github"])
+@pytest.mark.parametrize("format", ["full", "concise", "github", "jsonl"])
 def test_nothing_to_say_is_nothing(project: Path, format: str) -> None:
-    """The formats for people are empty without findings."""
+    """Formats without a frame are empty without findings."""
     assert render([], format, project) == ""
 
 
@@ -169,7 +255,8 @@ def test_github_annotations(project: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.delenv("GITHUB_WORKSPACE", raising=False)
     assert render([FINDING, WARNING], "github", project) == (
         "::error file=flows/app.workflow.py,line=4,col=5,endLine=4,endColumn=33,title=wfgen WF103::"
-        "WF103 step 'wait' is never awaited. Write `await` before it.\n"
+        "WF103 step 'wait' is never awaited. Write `await` before it."
+        "%0Aflows/b.workflow.py:2:3: the other one\n"
         "::warning file=flows/b.workflow.py,line=2,endLine=9,title=wfgen WF301::"
         "WF301 opaque: 100%25 lost, really:%0Ayes\n"
     )
@@ -181,15 +268,21 @@ def test_github_escapes_properties(project: Path) -> None:
     assert render([odd], "github", project).startswith("::notice file=a%2Cb%3Ac%25.py,line=1,")
 
 
-def test_github_paths_start_at_the_repository(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a project below the repository's root, annotations name the file as the repository does."""
-    monkeypatch.setenv("GITHUB_WORKSPACE", str(project.parent))
-    assert f"file={project.name}/flows/app.workflow.py," in render([FINDING], "github", project)
+@pytest.mark.parametrize("variable", ["GITHUB_WORKSPACE", "CI_PROJECT_DIR"])
+def test_paths_start_at_the_repository(project: Path, monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    """In a project below the repository's root, services get the file's name as the repository has it."""
+    for name in ("GITHUB_WORKSPACE", "CI_PROJECT_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(variable, str(project.parent))
+    name = f"{project.name}/flows/app.workflow.py"
+    assert f"file={name}," in render([FINDING], "github", project)
+    assert json.loads(render([FINDING], "gitlab", project))[0]["location"]["path"] == name
+    assert f'"uri": "{name}"' in render([FINDING], "sarif", project)
 
 
 def test_an_unknown_format_is_refused(project: Path) -> None:
     """A mistyped format names the nearest one."""
     with pytest.raises(ConfigurationError, match=r"unknown output format 'jsno'. Did you mean 'json'\?"):
         render([FINDING], "jsno", project)
-    with pytest.raises(ConfigurationError, match="Known formats: full, concise, json, github"):
+    with pytest.raises(ConfigurationError, match="Known formats: full, concise, json, jsonl, github, gitlab, sarif"):
         render([FINDING], "", project)

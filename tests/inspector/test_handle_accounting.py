@@ -247,7 +247,7 @@ def found(facts: FileFacts) -> set[Position]:
         for node in walk(fact.entry.body)
         if node.kind in ("step", "use", "opaque") or (node.kind == "parallel" and node.form == "parallel")
     }
-    return starts | {(p.span.line, p.span.column) for p in facts.problems if p.code in ("WF104", "WF105")}
+    return starts | {(p.span.line, p.span.column) for p in facts.problems if p.code in ("WF104", "WF105", "WF306")}
 
 
 def helper_arguments(facts: FileFacts, text: str) -> list[tuple[Position, Position]]:

@@ -93,14 +93,13 @@ def test_line_ends_make_no_difference(make: Make, tmp_path: Path) -> None:
 
 
 def test_a_file_that_cannot_be_read_is_reported(make: Make, tmp_path: Path) -> None:
-    """It is an error of its own, never cached, and there is no fingerprint."""
+    """It is an error of its own, and never cached."""
     settings = make({"flows/a.workflow.py": "", "flows/b.workflow.py": ""})
     (tmp_path / "flows" / "a.workflow.py").unlink()
     (tmp_path / "flows" / "a.workflow.py").symlink_to("nowhere.py")
     found = inspect(settings)
     assert codes(found) == [("a.workflow.py", "WF002", 1)]
     assert found.unreadable == {"flows/a.workflow.py"}
-    assert found.fingerprint is None
 
 
 def test_a_folder_that_cannot_be_listed_is_reported(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,7 +115,7 @@ def test_a_folder_that_cannot_be_listed_is_reported(make: Make, monkeypatch: pyt
     monkeypatch.setattr(os, "scandir", refuse)
     found = inspect(settings)
     assert [(d.file, d.code) for d in found.diagnostics] == [("closed", "WF002")]
-    assert (found.unreadable, found.fingerprint) == ({"closed"}, None)
+    assert found.unreadable == {"closed"}
 
 
 def test_a_mistake_of_the_inspector_names_the_file(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,7 +198,7 @@ def test_nothing_is_imported(make: Make, tmp_path: Path) -> None:
 
 
 def dump(found: Inspection) -> str:
-    return json.dumps([found.manifest.model_dump(mode="json"), [str(d) for d in found.diagnostics], found.fingerprint])
+    return json.dumps([found.manifest.model_dump(mode="json"), [str(d) for d in found.diagnostics]])
 
 
 def many(count: int = 12) -> dict[str, str]:
@@ -289,22 +288,6 @@ def test_the_cache_keeps_itself_out_of_git(make: Make, tmp_path: Path) -> None:
     assert sorted(path.name for path in folder.iterdir()) == [".gitignore", "facts.json"]
 
 
-def test_the_fingerprint_follows_content_names_and_settings(make: Make, tmp_path: Path) -> None:
-    """It changes with whatever changes the result, and with nothing else."""
-    settings = make(many())
-    first = inspect(settings).fingerprint
-    assert first is not None
-    assert inspect(settings, cache=False).fingerprint == first
-    os.utime(tmp_path / "flows" / "w3.workflow.py")
-    assert inspect(settings).fingerprint == first
-    assert inspect(settings.model_copy(update={"ignore": ("WF301",)})).fingerprint != first
-    (tmp_path / "flows" / "w3.workflow.pyi").write_text("")
-    assert inspect(settings).fingerprint != first
-    (tmp_path / "flows" / "w3.workflow.pyi").unlink()
-    (tmp_path / "flows" / "w3.workflow.py").rename(tmp_path / "flows" / "w99.workflow.py")
-    assert inspect(settings).fingerprint != first
-
-
 def test_results_do_not_depend_on_hash_seed_or_folder(make: Make, tmp_path: Path) -> None:
     """Two processes with other hash seeds, in other folders, give the same bytes."""
     make({**many(4), "flows/types.workflow.py": "import enum\n" + SOUND.format(name="more")})
@@ -312,7 +295,7 @@ def test_results_do_not_depend_on_hash_seed_or_folder(make: Make, tmp_path: Path
         "import json, sys; from pathlib import Path; from wfgen.settings import Settings;"
         "from wfgen_inspector import inspect;"
         "f = inspect(Settings(project=Path(sys.argv[1])), cache=False);"
-        "print(f.manifest.model_dump_json(), [str(d) for d in f.diagnostics], f.fingerprint)"
+        "print(f.manifest.model_dump_json(), [str(d) for d in f.diagnostics])"
     )
     outputs = {
         subprocess.run(
@@ -337,4 +320,3 @@ def test_what_is_no_regular_file_is_not_opened(make: Make, tmp_path: Path) -> No
     found = inspect(settings)
     bad = {d.file: d.message for d in found.diagnostics if d.code == "WF002"}
     assert bad == dict.fromkeys(("pipe.workflow.py", "link.worker.py", "zero.worker.py"), "this is not a regular file.")
-    assert found.fingerprint is None

@@ -11,10 +11,14 @@ from pathlib import Path
 import libcst
 import pytest
 
+from wfgen.manifest import Span
 from wfgen.settings import Settings
 from wfgen_inspector import Diagnostic, inspect, rewriting
-from wfgen_inspector.fixes import apply_fixes
+from wfgen_inspector.facts import Problem, Replace
+from wfgen_inspector.fixes import apply_edits, apply_fixes
 from wfgen_inspector.nesting import is_deep
+from wfgen_inspector.positions import Text
+from wfgen_inspector.replacing import with_replacement
 
 Make = Callable[..., Settings]
 
@@ -289,3 +293,48 @@ def test_libcst_is_loaded_for_files_with_something_to_mend_alone(make: Make, tmp
     make({"flows/b.workflow.py": "from .a import b\n"})
     assert loaded(tmp_path) == "1 True"
     assert loaded(tmp_path) == "1 False"
+
+
+def test_findings_in_other_files_are_mended_there(make: Make) -> None:
+    """What stands in a module that was entered gets edits of that module's text, and only of it."""
+    helper = f"import time\nasync def helper(workflow):\n    'é😀'; {DO}.x\n    return(time.time)()  # why\n"
+    source = f"import app.helper\n{HEADER}    {DO}.y\n    await app.helper.helper(workflow)\n"
+    texts = {"app/helper.py": helper, "app/a.workflow.py": source}
+    findings = inspect(make({"app/__init__.py": "", **texts}), cache=False).diagnostics
+    mended = {d.file: d for d in findings if d.code == "WF103"}
+    assert sorted(mended) == ["app/a.workflow.py", "app/helper.py"]
+    fixed = apply_fixes(texts, mended.values())
+    assert fixed.texts == {path: text.replace(DO, f"({AWAIT})") for path, text in texts.items()}
+
+
+def replaced(text: str, start: int, end: int, new: str, *, end_line: int = 1) -> str | None:
+    """A text with a stretch that starts on its first line replaced; None if that is not done."""
+    span = Span(line=1, column=start, end_line=end_line, end_column=end)
+    problem = Problem("WF201", span, "bad.", rewrite=Replace(span, new, "mend it"))
+    mended = with_replacement(problem, "a.py", Text(text))
+    assert (mended.rewrite is None) == (mended.edits == ())
+    return apply_edits(text, mended.edits) if mended.edits else None
+
+
+@pytest.mark.parametrize(
+    ("text", "stretch", "new", "expected"),
+    [
+        ("return(f)()\n", (7, 12, 1), "g()", "return g()\n"),
+        ("x if(f)else 1\n", (5, 8, 1), "g", "x if g else 1\n"),
+        ("é(f)ü\n", (2, 5, 1), "g", "é g ü\n"),
+        ("return f()\n", (8, 11, 1), "g()", "return g()\n"),
+        ("'wait'\n", (6, 6, 1), "_2", "'wait_2'\n"),
+        ("except: pass\n", (7, 7, 1), " Exception", "except Exception: pass\n"),
+        ("x = f(\n)  # why\n", (5, 2, 2), "g()", "x = g()  # why\n"),
+        ("x = f(  # why\n)\n", (5, 2, 2), "g()", None),
+        ("x = f(\n  # why\n)\n", (5, 2, 3), "g()", None),
+        ("x = f(  # why\n)\n", (5, 2, 2), "g(  # why\n)", "x = g(  # why\n)\n"),
+        ("'#'; f(\n)\n", (6, 2, 2), "g()", "'#'; g()\n"),
+    ],
+)
+def test_replacements_stay_apart_and_keep_comments(
+    text: str, stretch: tuple[int, int, int], new: str, expected: str | None
+) -> None:
+    """New code does not run together with the words beside it; where a comment would be lost, there is no fix."""
+    start, end, end_line = stretch
+    assert replaced(text, start, end, new, end_line=end_line) == expected

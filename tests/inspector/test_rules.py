@@ -11,8 +11,17 @@ from wfgen.manifest import Manifest, Span, WorkerEntry, WorkflowEntry
 from wfgen.settings import Settings
 from wfgen_inspector import inspect, rules
 from wfgen_inspector.checking import check
-from wfgen_inspector.diagnostics import Diagnostic, Edit
-from wfgen_inspector.facts import FileFacts, ImportFact, LinkedTarget, Problem, Project, WorkerFact, WorkflowFact
+from wfgen_inspector.diagnostics import Applicability, Diagnostic, Edit, Fix
+from wfgen_inspector.facts import (
+    FileFacts,
+    ImportFact,
+    LinkedTarget,
+    Problem,
+    Project,
+    Replace,
+    WorkerFact,
+    WorkflowFact,
+)
 from wfgen_inspector.rules import RULES
 
 SPAN = Span(line=1, column=1, end_line=1, end_column=2)
@@ -83,21 +92,32 @@ def test_every_rule_is_documented(code: str) -> None:
 @pytest.mark.parametrize("code", [code for code, rule in RULES.items() if rule.check])
 def test_problems_of_a_file_become_findings(code: str) -> None:
     """A problem found while a file is read keeps its place and words, and gets its rule's severity."""
-    own = {"WF004", "WF005", "WF007", "WF008", "WF010", "WF011", "WF401"}
+    own = {"WF004", "WF005", "WF007", "WF008", "WF010", "WF011", "WF108", "WF401", "WF405", "WF406", "WF409"}
     problem = Problem(code, line(4), "something happened.", "do something.")
     expected = [] if code in own else [(code, RULES[code].severity, 4, "something happened.", "do something.")]
     diagnostics = check(project(file("a.workflow.py", problems=(problem,))))
     assert [(d.code, d.severity, d.line, d.message, d.hint) for d in diagnostics] == expected
 
 
-@pytest.mark.parametrize("code", [code for code, rule in RULES.items() if rule.fixes])
+@pytest.mark.parametrize("code", ["WF003", "WF103"])
 def test_edits_of_a_problem_become_a_fix(code: str) -> None:
-    """A rule with a fix words it and says whether it is safe."""
+    """A rule whose problems are mended by rewriting words the fix and says whether it is safe."""
     edit = Edit("a.workflow.py", 4, 1, 4, 1, "await ")
     (finding,) = check(project(file("a.workflow.py", problems=(Problem(code, line(4), "m.", edits=(edit,)),))))
     assert finding.fix is not None
     assert (finding.fix.applicability, finding.fix.edits) == (RULES[code].fixes, (edit,))
     assert finding.fix.message
+
+
+@pytest.mark.parametrize("code", ["WF102", "WF201", "WF202", "WF205", "WF303"])
+@pytest.mark.parametrize("applicability", ["safe", "unsafe"])
+def test_a_replacement_words_its_fix_itself(code: str, applicability: Applicability) -> None:
+    """And says whether it is safe: that differs from place to place."""
+    edit = Edit("a.workflow.py", 4, 1, 4, 1, "x")
+    rewrite = Replace(line(4), "x", "write x", applicability)
+    problem = Problem(code, line(4), "m.", rewrite=rewrite, edits=(edit,))
+    (finding,) = check(project(file("a.workflow.py", problems=(problem,))))
+    assert finding.fix == Fix("write x", applicability, (edit,))
 
 
 def test_findings_are_sorted_and_not_repeated() -> None:

@@ -4,7 +4,7 @@ from wfgen.manifest import Span
 from wfgen_inspector.diagnostics import Diagnostic
 from wfgen_inspector.facts import FileFacts, Suppression
 from wfgen_inspector.rules import RULES
-from wfgen_inspector.suppressions import suppress
+from wfgen_inspector.suppressions import suppress, suppressions_of
 
 
 def finding(line: int, code: str = "WF101", file: str = "a.workflow.py") -> Diagnostic:
@@ -18,7 +18,7 @@ def comment(line: int, *codes: str, first: int = 0, last: int = 0) -> Suppressio
 
 def run(findings: list[Diagnostic], *comments: Suppression) -> list[tuple[str, int]]:
     facts = FileFacts("a.workflow.py", "", "workflow", "files.a", suppressions=comments)
-    return [(d.code, d.line) for d in suppress(findings, [facts], RULES)]
+    return [(d.code, d.line) for d in suppress(findings, suppressions_of([facts]), RULES)]
 
 
 def test_a_comment_suppresses_its_codes_on_its_line() -> None:
@@ -54,7 +54,7 @@ def test_one_comment_suppresses_several_findings() -> None:
 
 def messages(*comments: Suppression, findings: tuple[Diagnostic, ...] = ()) -> list[str]:
     facts = FileFacts("a.workflow.py", "", "workflow", "files.a", suppressions=comments)
-    return [f"{d.message} {d.hint}" for d in suppress(findings, [facts], RULES) if d.code == "WF012"]
+    return [f"{d.message} {d.hint}" for d in suppress(findings, suppressions_of([facts]), RULES) if d.code == "WF012"]
 
 
 def test_what_does_nothing_is_reported_with_the_reason() -> None:

@@ -52,6 +52,8 @@ class Assignments(Expressions):
         """The name stands for the handle, one of its methods, or a function."""
         if meaning is HANDLE:
             self.alias(target, value, out)
+        elif meaning.kind in ("partial", "holder"):
+            self.follow_object(target, value, meaning, out)
         elif meaning.kind == "function":
             if isinstance(value, ast.Lambda):
                 self.defaults(value, out)
@@ -62,6 +64,15 @@ class Assignments(Expressions):
                 self.alias_of_method(value, out)
         else:
             self.escape(value, out, f"the handle's method {meaning.method!r} is stored in a global name")
+
+    def follow_object(self, target: ast.Name, value: ast.expr, meaning: Mark, out: list[Node]) -> None:
+        """The name stands for a `partial` with the handle, or for an object that keeps it."""
+        if isinstance(value, ast.Call) and meaning.kind == "partial":
+            self.bind_partial(value, out)
+        elif isinstance(value, ast.Call):
+            self.keep(value, meaning, out)
+        if not self.set_mark(target.id, meaning):
+            self.escape(target, out, f"the handle is kept under the global name {target.id!r}")
 
     def value(self, target: ast.expr, value: ast.expr, out: list[Node]) -> None:
         """Assign anything else; operations that wait to be awaited are shown where they are awaited."""

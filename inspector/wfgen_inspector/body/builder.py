@@ -6,10 +6,13 @@ import ast
 from dataclasses import dataclass
 
 from wfgen.manifest import Node
-from wfgen_inspector.body.flow import HANDLE
+from wfgen_inspector.body.files import at_home, placed
+from wfgen_inspector.body.flow import HANDLE, Mark
+from wfgen_inspector.body.holders import unfollowed
 from wfgen_inspector.body.statements import Statements
 from wfgen_inspector.body.walker import Frame, Reading
-from wfgen_inspector.facts import TargetFact
+from wfgen_inspector.facts import Problem, TargetFact
+from wfgen_inspector.modules import Module
 from wfgen_inspector.scopes import Function, Scope
 from wfgen_inspector.types import TypeText
 
@@ -26,20 +29,48 @@ class Body:
     """Types of hooks."""
 
 
-def build(reading: Reading, function: Function, handle: str | None) -> Body:
+def build(reading: Reading, function: Function, handle: str | None, module: Module | None = None) -> Body:
     """Walk a workflow function and all helpers that receive its handle.
 
     Args:
         reading: the file.
         function: as its module defines it.
         handle: name of the parameter that is the workflow handle, if it has one.
+        module: in which it stands; None for the file itself.
     """
-    scope = Scope(reading.names_of(function), reading.scope)
-    builder = Statements(reading, Frame(function, isinstance(function, ast.AsyncFunctionDef)), scope)
+    module = reading.module if module is None else module
+    if module is not reading.module:
+        reading.modules[module.path] = module
+    scope = Scope(module.names_of(function), module.scope)
+    builder = Statements(reading, Frame(function, isinstance(function, ast.AsyncFunctionDef), module), scope)
     reading.entered.add(function)
     if handle is not None:
         builder.set_mark(handle, HANDLE)
         reading.handles[function] = handle
     nodes: list[Node] = []
     builder.function(function, nodes)
+    if module is not reading.module:
+        nodes = placed(nodes, module.path)
+    if reading.modules:
+        nodes = at_home(nodes, reading.path)
+    for holder in builder.holders:
+        _unfollowed(reading, holder)
     return Body(tuple(nodes), tuple(builder.targets), tuple(builder.payloads))
+
+
+def _unfollowed(reading: Reading, holder: Mark) -> None:
+    """Report methods that use the handle which their object keeps, and that nobody is seen to call."""
+    assert holder.owner is not None
+    module = holder.owner.module
+    for node in unfollowed(holder.owner, holder.attributes, reading.entered):
+        if isinstance(node, ast.Attribute):
+            problem = Problem(
+                "WF301",
+                module.text.span(node),
+                f"{holder.owner.node.name!r} keeps the handle, but no workflow calls this method where that can be "
+                "seen, so its steps are in no graph.",
+                "Call it from the workflow by its name, or remove it.",
+                file=None if module is reading.module else module.path,
+            )
+            if problem not in reading.problems:
+                reading.problems.append(problem)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
+from typing import Any
 
 from wfgen.manifest import Arm, Branch, Loop, Node, Use
 from wfgen_inspector.body.calls import Calls
 from wfgen_inspector.body.flow import HANDLE, Mark, merge
 from wfgen_inspector.body.handle import KNOWN, READ
 from wfgen_inspector.body.walker import Context
+from wfgen_inspector.constants import text
 from wfgen_inspector.scopes import Names, Scope, bound_by
 
 Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
@@ -32,6 +34,10 @@ class Expressions(Calls):
             self.escape_as(node, out, context)
         elif mark.kind == "method":
             self.escape(node, out, f"the handle's method {mark.method!r} is used as a value")
+        elif mark.kind == "partial":
+            self.escape(node, out, f"{node.id!r}, which holds the handle, is passed on")
+        elif mark.kind == "holder":
+            self.escape(node, out, f"{node.id!r}, an object that keeps the handle, is passed on")
         elif mark.kind == "pending":
             self.set_mark(node.id, None)
             if any(mark is pending for pending in self.waiting):
@@ -43,6 +49,13 @@ class Expressions(Calls):
     def attribute_(self, node: ast.Attribute, out: list[Node], context: Context) -> None:
         if self.is_handle_expression(node.value, out):
             self.attribute(node, out)
+        elif self.is_handle(node):
+            if isinstance(node.ctx, ast.Load):
+                self.escape_as(node, out, context)
+            else:
+                self.escape(node, out, "the attribute that keeps the handle is changed")
+        elif self.holder(node.value) is not None:
+            return  # another attribute of the object; methods that nobody is seen to call are reported
         else:
             self.expr(node.value, out, "operand")
 
@@ -55,7 +68,7 @@ class Expressions(Calls):
     def alias(self, target: ast.Name, value: ast.expr, out: list[Node]) -> None:
         """Another name for the handle."""
         if self.set_mark(target.id, HANDLE):
-            if isinstance(value, ast.Name):
+            if isinstance(value, ast.Name | ast.Attribute):
                 out.append(Use(span=self.span(value), name="alias"))
         else:
             self.escape(value, out, f"the handle is stored in the global name {target.id!r}")
@@ -91,7 +104,7 @@ class Expressions(Calls):
         self.flow = merge([before, self.flow])
         if nodes:
             word = "and" if isinstance(node.op, ast.And) else "or"
-            arm = Arm(label=word, test=self.source(node.values[index - 1]), body=tuple(nodes))
+            arm = Arm(label=word, body=tuple(nodes), **self.tested(node.values[index - 1]))
             out.append(Branch(span=self.span(node), form="and" if word == "and" else "or", arms=(arm,)))
 
     def conditional(self, node: ast.IfExp, out: list[Node], context: Context) -> None:
@@ -106,7 +119,7 @@ class Expressions(Calls):
         self.flow = merge([after, self.flow])
         if body or orelse:
             arms = (
-                Arm(label="if", test=self.source(node.test), body=tuple(body)),
+                Arm(label="if", body=tuple(body), **self.tested(node.test)),
                 Arm(label="else", body=tuple(orelse)),
             )
             out.append(Branch(span=self.span(node), form="conditional", arms=arms))
@@ -117,6 +130,18 @@ class Expressions(Calls):
                 out.append(Use(span=self.span(part), name="value"))
             else:
                 self.expr(part, out, "operand")
+
+    def tested(self, node: ast.expr) -> dict[str, Any]:
+        """What an arm says of its condition."""
+        asked, kind = node, "patch"
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+            asked, kind = node.operand, "unpatched"
+        found: dict[str, Any] = {"test": self.source(node), "key": self.key(node)}
+        if isinstance(asked, ast.Call) and isinstance(asked.func, ast.Attribute) and len(asked.args) == 1:
+            change = text(asked.args[0], self.scope)
+            if asked.func.attr == "patched" and self.is_handle(asked.func.value) and change is not None:
+                found[kind] = change
+        return found
 
     def test(self, node: ast.expr, out: list[Node]) -> None:
         """A condition; asking whether there is a handle takes nothing away."""
@@ -212,7 +237,9 @@ class Expressions(Calls):
                 self.expr(node.elt, nodes, "container")
         if nodes:
             header = " for ".join(self.turn(generator) for generator in node.generators)
-            out.append(Loop(span=self.span(node), form="comprehension", header=header, body=tuple(nodes)))
+            turns = ast.GeneratorExp(ast.Constant(None), node.generators, lineno=node.lineno, col_offset=0)
+            key = self.key(turns)
+            out.append(Loop(span=self.span(node), form="comprehension", header=header, body=tuple(nodes), key=key))
 
     def turn(self, generator: ast.comprehension) -> str:
         conditions = "".join(f" if {self.source(condition)}" for condition in generator.ifs)
@@ -235,8 +262,10 @@ class Expressions(Calls):
             return Mark("method", method=method)
         if isinstance(node, ast.Name):
             mark = self.mark(node.id)
-            return mark if mark is not None and mark.kind in ("method", "function") else None
-        return None
+            return mark if mark is not None and mark.kind in ("method", "function", "partial", "holder") else None
+        if isinstance(node, ast.Call) and self.is_partial(node):
+            return Mark("partial", partial=node)
+        return self.kept(node)
 
 
 _HANDLERS: dict[type[ast.expr], Callable[..., None]] = {

@@ -9,13 +9,14 @@ from typing import Literal
 
 from wfgen.manifest import Node, Span
 from wfgen_inspector.scopes import Function, Scope
+from wfgen_inspector.symbols import ClassSymbol
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
     """What a local name stands for."""
 
-    kind: Literal["handle", "method", "function", "pending"]
+    kind: Literal["handle", "method", "function", "pending", "partial", "holder"]
     method: str = ""
     """Kind method: of the handle."""
     function: Function | ast.Lambda | None = None
@@ -24,6 +25,12 @@ class Mark:
     """Kind function: where it is defined."""
     nodes: tuple[Node, ...] = ()
     """Kind pending: operations that were called and wait to be awaited."""
+    partial: ast.Call | None = None
+    """Kind partial: `functools.partial(helper, workflow, …)`."""
+    owner: ClassSymbol | None = None
+    """Kind holder: the class of the object that keeps the handle."""
+    attributes: frozenset[str] = frozenset()
+    """Kind holder: in which attributes."""
 
 
 HANDLE = Mark("handle")
@@ -35,8 +42,8 @@ class Flow:
 
     marks: dict[tuple[Scope, str], Mark] = field(default_factory=dict)
     """By the scope that binds the name."""
-    seen: dict[str, Span] = field(default_factory=dict)
-    """Names of steps, and where they were first asked for."""
+    seen: dict[str, tuple[str, Span]] = field(default_factory=dict)
+    """Names of steps, and where they were first asked for: file and place."""
     ended: bool = False
     """Whether no path leads here: after `return`, `raise`, `break`, `continue`."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import difflib
 from abc import abstractmethod
+from dataclasses import replace
 from typing import Any
 
 from wfgen.manifest import DYNAMIC, Node, Opaque, Parallel, ParallelBranch, Span, Step, StepForm, Use
@@ -50,7 +51,7 @@ class Operations(Walker):
         reason = f"the handle's {name!r} is used inside a step"
         out.append(Opaque(span=span, reason=reason))
         self.problem(
-            "WF104",
+            "WF306",
             span,
             f"{reason}, where it raises an error.",
             "Do it in the workflow and pass the value in, or call the worker itself.",
@@ -88,7 +89,10 @@ class Operations(Walker):
         awaited = method not in AWAITED or self.is_awaited(self.shown(method, given), call, span, context)
         self.reading.operations[call] = (method, awaited)
         if method == "parallel":
-            out.append(Parallel(span=span, form="parallel", branches=self.parallel(given.get("branches"))))
+            waits = given.get("wait_for")
+            joined = waits is None or (isinstance(waits, ast.Constant) and waits.value == "all")
+            branches = self.parallel(given.get("branches"))
+            out.append(Parallel(span=span, form="parallel", branches=branches, joined=joined and context == "await"))
         else:
             out.append(self.step(method, given, call, span, awaited))
 
@@ -160,6 +164,8 @@ class Operations(Walker):
                 self.target("compensate", "compensate", given["compensate"], span)
         elif payload is not None and "model" in given:
             payload = resolve(given["model"], self.scope)
+            if self.file is not None:  # an importable module declares it
+                payload = replace(payload, local=frozenset())
             self.payloads.append(payload)
         data = next((given[key] for key in ("data", "duration", "when") if key in given), None)
         retry = given.get("retry")
@@ -168,6 +174,10 @@ class Operations(Walker):
             details["description"] = description
         if data is not None:
             details["data"] = self.source(data)
+            details["data_key"] = self.key(data)
+        unknown = [given[key] for key in ("step", "target") if key in given and DYNAMIC in (name, target)]
+        if unknown:
+            details["key"] = self.key(*unknown)
         if retry is not None:
             details["retry"] = retry_policy(retry, self.scope, self.source)
         if "timeout" in given:
@@ -195,20 +205,26 @@ class Operations(Walker):
                 f"Use printable text of 1 to {MAX_STEP_NAME} characters.",
             )
             return value if isinstance(value, str) and value else DYNAMIC, False
-        earlier = self.flow.seen.setdefault(value, span)
-        if earlier != span:
-            self.duplicate(value, self.span(node), earlier)
+        place = (self.module.path, span)
+        earlier = self.flow.seen.setdefault(value, place)
+        if earlier != place:
+            self.duplicate(value, node, earlier)
         return value, False
 
-    def duplicate(self, name: str, span: Span, earlier: Span) -> None:
-        related = Related(self.reading.path, earlier.line, earlier.column, "the first one")
+    def duplicate(self, name: str, node: ast.expr, earlier: tuple[str, Span]) -> None:
+        span = self.span(node)
+        path, first = earlier
+        related = Related(path, first.line, first.column, "the first one")
+        where = f"line {first.line}" if path == self.module.path else f"{path}:{first.line}"
         self.reading.problems.append(
             Problem(
                 "WF102",
                 span,
-                f"another step on this path is called {name!r} (line {earlier.line}).",
+                f"another step on this path is called {name!r} ({where}).",
                 "Give each step a name of its own: it finds the step's result when a run is replayed.",
+                rewrite=None if self.anchor is not None else self.reading.renames.of(name, node, self.module),
                 related=(related,),
+                file=self.file,
             )
         )
 
@@ -231,12 +247,12 @@ class Operations(Walker):
             )
             return form, DYNAMIC
         kind, value = found
-        where = TargetFact("worker" if is_worker else "workflow", self.span(node))
+        where = TargetFact("worker" if is_worker else "workflow", self.span(node), file=self.file)
         if kind == "id":
-            self.targets.append(TargetFact(where.kind, where.span, id=value))
+            self.targets.append(replace(where, id=value))
             return form, value
         if kind == "reference":
-            self.targets.append(TargetFact(where.kind, where.span, reference=value))
+            self.targets.append(replace(where, reference=value))
             return ("inline" if method == "do" else form), pack(value, self.source(node))
         if kind == "free":
             return form, value

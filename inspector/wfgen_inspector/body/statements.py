@@ -8,6 +8,7 @@ from typing import Any
 
 from wfgen.manifest import Arm, Branch, Loop, Node, Parallel, ParallelBranch, Raise, Return, Try, With
 from wfgen_inspector.body.assignments import Assignments
+from wfgen_inspector.body.bindings import leaves
 from wfgen_inspector.body.flow import Flow, merge
 from wfgen_inspector.scopes import bound_by_pattern
 
@@ -70,8 +71,9 @@ class Statements(Assignments):
         while True:
             before = self.flow.copy()
             body: list[Node] = []
+            tested = self.tested(part.test)
             self.block(part.body, body)
-            arms.append(Arm(label=label, test=self.source(part.test), body=tuple(body)))
+            arms.append(Arm(label=label, body=tuple(body), **tested))
             ends.append(self.flow)
             self.flow = before
             orelse = part.orelse
@@ -102,7 +104,7 @@ class Statements(Assignments):
         self.if_(settled, inner)
         for branch in inner:
             if isinstance(branch, Branch):
-                first = branch.arms[0].model_copy(update={"test": self.source(node.test)})
+                first = branch.arms[0].model_copy(update=self.tested(node.test))
                 branch = branch.model_copy(update={"arms": (first, *branch.arms[1:])})
             out.append(branch)
 
@@ -117,11 +119,12 @@ class Statements(Assignments):
                 self.set_mark(name, None)
             body: list[Node] = []
             test = self.source(case.pattern)
+            key = self.key(node.subject, case.pattern, *([case.guard] if case.guard else []))
             if case.guard is not None:
                 self.test(case.guard, body)
                 test += f" if {self.source(case.guard)}"
             self.block(case.body, body)
-            arms.append(Arm(label="case", test=test, body=tuple(body)))
+            arms.append(Arm(label="case", test=test, body=tuple(body), key=key))
             ends.append(self.flow)
             if case.guard is None and isinstance(case.pattern, ast.MatchAs) and case.pattern.pattern is None:
                 ends = ends[1:]  # one of the cases fits
@@ -183,11 +186,10 @@ class Statements(Assignments):
         orelse: list[Node] = []
         self.block(node.orelse, orelse)
         if body or orelse:
-            out.append(
-                Loop.model_validate(
-                    {"span": self.span(node), "form": form, "header": header, "body": body, "orelse": orelse}
-                )
-            )
+            left = leaves(node.body)
+            found = {"span": self.span(node), "form": form, "header": header, "body": body, "orelse": orelse}
+            key = self.key(node.test if isinstance(node, ast.While) else node.iter, *left)
+            out.append(Loop.model_validate({**found, "key": key, "leaves": bool(left)}))
 
     def snapshot(self) -> tuple[set[ast.AST], list[int]]:
         """What has been found so far, so that a turn of a loop can be walked again."""
@@ -201,7 +203,7 @@ class Statements(Assignments):
     @property
     def found(self) -> tuple[list[Any], ...]:
         frame = self.frame
-        return (self.reading.problems, self.targets, self.payloads, frame.returns, frame.defined)
+        return (self.reading.problems, self.targets, self.payloads, self.holders, frame.returns, frame.defined)
 
     # Blocks
 
@@ -225,7 +227,7 @@ class Statements(Assignments):
             self.block(handler.body, nodes)
             ends.append(self.flow)
             caught = "" if handler.type is None else f" {self.source(handler.type)}"
-            handlers.append(Arm(label=f"except{star}{caught}", body=tuple(nodes)))
+            handlers.append(Arm(label=f"except{star}{caught}", body=tuple(nodes), key=self.caught(handler.type)))
         self.flow = after
         orelse: list[Node] = []
         self.block(node.orelse, orelse)
@@ -248,6 +250,12 @@ class Statements(Assignments):
                     final=tuple(final),
                 )
             )
+
+    def caught(self, kind: ast.expr | None) -> str | None:
+        """The key of what a handler catches; the order of a tuple makes no difference."""
+        if isinstance(kind, ast.Tuple):
+            return " ".join(sorted(self.key(element) for element in kind.elts))
+        return None if kind is None else self.key(kind)
 
     def with_(self, node: ast.With | ast.AsyncWith, out: list[Node]) -> None:
         is_group = False

@@ -11,9 +11,13 @@ from typing import Literal, Protocol
 
 from wfgen.manifest import Node, Opaque, Span, Use
 from wfgen_inspector.body.flow import HANDLE, Flow, Mark
+from wfgen_inspector.body.keys import Keys
 from wfgen_inspector.facts import Problem, Rewrite, TargetFact
+from wfgen_inspector.modules import Module
 from wfgen_inspector.positions import Located, Text
-from wfgen_inspector.scopes import Function, Names, Scope
+from wfgen_inspector.renames import Renames
+from wfgen_inspector.resolution import Resolver
+from wfgen_inspector.scopes import Function, Scope
 from wfgen_inspector.types import TypeText
 
 Context = Literal["value", "await", "operand", "statement", "return", "yield", "container", "argument"]
@@ -36,12 +40,16 @@ class Reading(Protocol):
     @property
     def path(self) -> str: ...
     @property
-    def text(self) -> Text: ...
+    def module(self) -> Module: ...
     @property
     def scope(self) -> Scope:
         """Of the module."""
         ...
 
+    @property
+    def resolver(self) -> Resolver: ...
+    @property
+    def modules(self) -> dict[str, Module]: ...
     @property
     def problems(self) -> list[Problem]: ...
     @property
@@ -55,9 +63,10 @@ class Reading(Protocol):
     def steps(self) -> set[ast.AST]: ...
     @property
     def handles(self) -> dict[ast.AST, str]: ...
-
-    def names_of(self, node: Function | ast.Lambda) -> Names: ...
-    def is_generator(self, node: Function | ast.Lambda) -> bool: ...
+    @property
+    def keys(self) -> Keys: ...
+    @property
+    def renames(self) -> Renames: ...
 
 
 @dataclass(slots=True)
@@ -66,6 +75,8 @@ class Frame:
 
     node: Function | ast.Lambda
     is_async: bool
+    module: Module
+    """In which it stands."""
     returns: list[Flow] = field(default_factory=list)
     loops: list[list[Flow]] = field(default_factory=list)
     """For each loop around, the ways out of it or to its next turn."""
@@ -80,13 +91,12 @@ class Walker(ABC):
 
     def __init__(self, reading: Reading, frame: Frame, scope: Scope) -> None:
         self.reading = reading
-        self.text = reading.text
         self.frame = frame
         self.scope = scope
         self.flow = Flow()
         self.marked: set[str] = set()
         """Every name that ever had a mark: a quick way to pass over all others."""
-        self.stack: list[ast.AST] = [frame.node]
+        self.stack: list[Function | ast.Lambda] = [frame.node]
         """Functions that are being walked, innermost last."""
         self.walked: set[ast.AST] = set()
         self.default_handles: dict[ast.AST, set[str]] = {}
@@ -109,6 +119,8 @@ class Walker(ABC):
         """How many operations were called without being awaited on the spot."""
         self.targets: list[TargetFact] = []
         self.payloads: list[TypeText] = []
+        self.holders: list[Mark] = []
+        """Objects that keep the handle."""
 
     @abstractmethod
     def expr(self, node: ast.expr, out: list[Node], context: Context = "value") -> None:
@@ -120,18 +132,40 @@ class Walker(ABC):
 
     # Places
 
+    @property
+    def module(self) -> Module:
+        """The file of the function that is being walked."""
+        return self.frame.module
+
+    @property
+    def text(self) -> Text:
+        return self.frame.module.text
+
+    @property
+    def file(self) -> str | None:
+        """Path of the file that is being walked, if it is another than the workflow's."""
+        return None if self.frame.module is self.reading.module else self.frame.module.path
+
     def span(self, node: Located) -> Span:
         return self.text.span(self.anchor or node)
 
     def source(self, node: Located) -> str:
         return self.text.source(node) if self.anchor is None else self.text.normal(node)
 
+    def key(self, *nodes: ast.AST) -> str:
+        """Short hash of what expressions are computed from."""
+        return self.reading.keys.key(nodes, self.module, self.scope, tuple(reversed(self.stack)), self.handle_names())
+
+    def handle_names(self) -> frozenset[str]:
+        """Names that stand for the handle here."""
+        return frozenset(name for (_, name), mark in self.flow.marks.items() if mark is HANDLE)
+
     # Findings
 
     def problem(
         self, code: str, span: Span, message: str, hint: str | None = None, rewrite: Rewrite | None = None
     ) -> None:
-        self.reading.problems.append(Problem(code, span, message, hint, rewrite))
+        self.reading.problems.append(Problem(code, span, message, hint, rewrite, file=self.file))
 
     def escape(self, node: ast.expr, out: list[Node], reason: str) -> None:
         """The handle goes where it cannot be followed."""
@@ -141,7 +175,7 @@ class Walker(ABC):
             "WF104",
             span,
             f"{reason}, where its steps cannot be seen.",
-            "Call steps on the handle itself, or pass it to a function of this file.",
+            "Call steps on the handle itself, or pass it to a function of the project.",
         )
 
     def escape_as(self, node: ast.expr, out: list[Node], context: Context) -> None:
@@ -189,8 +223,16 @@ class Walker(ABC):
         return True
 
     def is_handle(self, node: ast.expr) -> bool:
-        """Whether an expression is the handle, by name."""
+        """Whether an expression is the handle: by name, or as an attribute of an object that keeps it."""
+        if isinstance(node, ast.Attribute):
+            holder = self.holder(node.value)
+            return holder is not None and node.attr in holder.attributes
         return isinstance(node, ast.Name) and self.mark(node.id) is HANDLE
+
+    def holder(self, node: ast.expr) -> Mark | None:
+        """The object that an expression is, if it keeps the handle."""
+        mark = self.mark(node.id) if isinstance(node, ast.Name) else None
+        return mark if mark is not None and mark.kind == "holder" else None
 
     def mentions_marks(self, node: ast.AST) -> bool:
         """Whether anything inside may concern the handle."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from wfgen_inspector.diagnostics import Diagnostic, Severity
+from wfgen_inspector.formats.places import repository_prefix
+from wfgen_inspector.formats.text import told
 
 _COMMANDS: dict[Severity, str] = {"error": "error", "warning": "warning", "info": "notice"}
 
@@ -14,9 +15,9 @@ _COMMANDS: dict[Severity, str] = {"error": "error", "warning": "warning", "info"
 def render(diagnostics: Sequence[Diagnostic], project: Path) -> str:
     """Render findings as `::error file=…,line=…::message`, one a line.
 
-    Paths are relative to the checked-out repository (`GITHUB_WORKSPACE`) if the project lies inside it.
+    Paths are relative to the checked-out repository if the project lies inside it.
     """
-    prefix = _prefix(project)
+    prefix = repository_prefix(project)
     return "".join(_annotation(d, prefix) for d in diagnostics)
 
 
@@ -29,19 +30,9 @@ def _annotation(finding: Diagnostic, prefix: str) -> str:
         properties |= {"endLine": finding.end_line}
     properties["title"] = f"wfgen {finding.code}"
     details = ",".join(f"{key}={_escape_property(str(value))}" for key, value in properties.items())
-    message = f"{finding.message} {finding.hint}" if finding.hint else finding.message
-    return f"::{_COMMANDS[finding.severity]} {details}::{_escape(f'{finding.code} {message}')}\n"
-
-
-def _prefix(project: Path) -> str:
-    workspace = os.environ.get("GITHUB_WORKSPACE")
-    if not workspace:
-        return ""
-    try:
-        folder = project.resolve().relative_to(Path(workspace).resolve()).as_posix()
-    except ValueError:
-        return ""
-    return "" if folder == "." else f"{folder}/"
+    places = "".join(f"\n{prefix}{r.file}:{r.line}:{r.column}: {r.message}" for r in finding.related)
+    message = f"{finding.code} {told(finding)}{places}"
+    return f"::{_COMMANDS[finding.severity]} {details}::{_escape(message)}\n"
 
 
 def _escape(text: str) -> str:

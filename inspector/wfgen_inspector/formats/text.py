@@ -46,13 +46,30 @@ def padding(text: str) -> str:
 
 def width(text: str) -> int:
     """Terminal columns that a text without tabs takes."""
-    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+    return sum(map(_columns, text))
 
 
 def summary(diagnostics: Sequence[Diagnostic]) -> str:
-    """How many findings of which severity, such as `2 errors, 1 warning`."""
+    """How many findings of which severity, such as `2 errors, 1 warning (1 fixable with `wfgen check --fix`)`."""
     counts = [(s, sum(d.severity == s for d in diagnostics)) for s in _SEVERITY_COLORS]
-    return ", ".join(f"{n} {_plural(s, n)}" for s, n in counts if n)
+    text = ", ".join(f"{n} {_plural(s, n)}" for s, n in counts if n)
+    fixes = [d.fix.applicability for d in diagnostics if d.fix is not None]
+    safe, unsafe = fixes.count("safe"), fixes.count("unsafe")
+    parts = [f"{safe} fixable with `wfgen check --fix`"] if safe else []
+    if unsafe:
+        parts.append(f"{unsafe} more with --unsafe-fixes" if safe else f"{unsafe} fixable with --fix --unsafe-fixes")
+    return f"{text} ({', '.join(parts)})" if parts else text
+
+
+def told(finding: Diagnostic) -> str:
+    """What happened and what to do, in one text."""
+    return f"{finding.message} {finding.hint}" if finding.hint else finding.message
+
+
+def _columns(character: str) -> int:
+    if unicodedata.category(character) in ("Mn", "Me", "Cf"):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
 def _plural(severity: str, count: int) -> str:

@@ -17,8 +17,9 @@ What `wfgen check` and `wfgen prebuild` report. Errors stop `prebuild`; warnings
 
 A comment suppresses a finding on the statement on which it stands: `# wfgen: ignore[WF101]`, with several codes
 `# wfgen: ignore[WF101, WF102]`. For a whole project, `select` and `ignore` in `[tool.wfgen]` take codes or prefixes
-such as `WF1`; of two that match, the longer decides. Rules marked *required* are always reported, because what is
-generated would be wrong.
+such as `WF1`; of two that match, the longer decides. For some files, `[tool.wfgen.per-file-ignores]` has glob patterns
+with what is left out there, such as `"legacy/**" = ["WF1"]`. Rules marked *required* are always reported, because what
+is generated would be wrong.
 """
 
 _FAMILIES = {
@@ -44,7 +45,7 @@ def _table() -> Iterator[str]:
     for rule in RULES.values():
         severity = f"{rule.severity}, required" if rule.required else rule.severity
         link = f"[{rule.code}](#{rule.code.lower()})"
-        yield f"| {link} | `{rule.name}` | {severity} | {rule.fixes or ''} | {rule.summary} |"
+        yield f"| {link} | `{rule.name}` | {severity} | {' or '.join(rule.applicabilities)} | {rule.summary} |"
 
 
 def _rules() -> Iterator[str]:

@@ -25,7 +25,7 @@ def reported(
             for problem in facts.problems:
                 if problem.code == code:
                     mended = None
-                    if isinstance(problem.rewrite, Replace):
+                    if problem.edits and isinstance(problem.rewrite, Replace):
                         mended = Fix(problem.rewrite.message, problem.rewrite.applicability, problem.edits)
                     elif problem.edits:
                         mended = Fix(fix, applicability, problem.edits)

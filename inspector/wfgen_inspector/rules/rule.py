@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from wfgen.manifest import Span
 from wfgen_inspector.diagnostics import Applicability, Diagnostic, Fix, Related, Severity
@@ -62,14 +62,21 @@ class Rule:
     """None where another part of wfgen finds it."""
     invalid: tuple[Sample, ...] = ()
     valid: tuple[Sample, ...] = ()
-    fixes: Applicability | None = None
-    """Whether it comes with a fix, and of which kind."""
+    fixes: Applicability | Literal["both"] | None = None
+    """Whether it comes with a fix, and of which kind; "both" where that depends on the place."""
     required: bool = False
     """Reported whatever comments and settings ignore, because what is generated would be wrong."""
     chained: bool = False
     """Whether the related places are the calls that lead from the finding to its cause, in this order."""
     on_statement: bool = True
     """Whether it finds something in a source file, where a comment can suppress it."""
+    separate: bool = False
+    """Whether it is found after an inspection, by a tool of its own: only then is it known which comments it needs."""
+
+    @property
+    def applicabilities(self) -> tuple[Applicability, ...]:
+        """The kinds of fixes that it comes with."""
+        return () if self.fixes is None else ("safe", "unsafe") if self.fixes == "both" else (self.fixes,)
 
     def diagnostic(self, finding: Finding) -> Diagnostic:
         """A finding of this rule."""

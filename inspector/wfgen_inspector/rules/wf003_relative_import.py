@@ -26,8 +26,7 @@ RULE = Rule(
     why="These files run as modules of the generated package (`wfgen_gen.files.…`), so a relative import starts at "
     "another folder than the one where the file lies; type checkers, which see a dotted file name, resolve it "
     "wrongly too.",
-    remedy="Write the import in full, from the folder that the application imports from. The finding "
-    "comes with the edit (`wfgen check --output-format json`).",
+    remedy="Write the import in full, from the folder that the application imports from; `wfgen check --fix` does it.",
     check=reported("WF003", fix="write the import in full"),
     fixes="safe",
     invalid=(

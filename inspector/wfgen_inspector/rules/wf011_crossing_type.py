@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from wfgen.manifest import Span, Step, WorkerEntry, WorkflowEntry, walk
 from wfgen_inspector.diagnostics import Related
 from wfgen_inspector.facts import FileFacts, Project, WorkerFact, WorkflowFact
+from wfgen_inspector.remembered import PerFile
 from wfgen_inspector.rules.rule import Finding, Rule, Sample
 
 _DOTTED = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)+")
@@ -54,18 +55,30 @@ def check(project: Project) -> Iterator[Finding]:
 
 def _by_signature(project: Project, crossings: Crossings) -> None:
     """Types of one file in the signatures and hook payloads of another."""
-    for facts in project.files:
-        for definition, span in _definitions(facts):
-            for text in _expressions(definition.entry):
-                for dotted in _DOTTED.findall(text):
-                    declared = _declared(project, dotted)
-                    if declared is not None and declared[0] != facts.path:
-                        crossings.setdefault(declared, []).append(_place(facts.path, span, definition.entry))
+    for facts, mentions in zip(project.files, _mentions(project.files, project.manifest.package), strict=True):
+        for dotted, place in mentions:
+            declared = _declared(project, dotted)
+            if declared is not None and declared[0] != facts.path:
+                crossings.setdefault(declared, []).append(place)
+
+
+def _mentioned(facts: FileFacts, package: str) -> tuple[tuple[str, Related], ...]:
+    """Qualified names below the generated package in signatures and hook payloads, and where they are needed."""
+    return tuple(
+        (dotted, _place(facts.path, span, definition.entry))
+        for definition, span in _definitions(facts)
+        for text in _expressions(definition.entry)
+        if package in text
+        for dotted in _DOTTED.findall(text)
+    )
+
+
+_mentions = PerFile(_mentioned)
 
 
 def _by_target(project: Project, crossings: Crossings) -> None:
     """Types of a worker or workflow that a workflow gives work to: in another file, or by id or reference."""
-    named = {facts.path: frozenset(_named(project, facts)) for facts in project.files}
+    named: dict[str, frozenset[Span]] = {}
     for target in project.targets:
         found: tuple[tuple[FileFacts, WorkerFact | WorkflowFact], ...] = (
             project.workers_by_id.get(target.id, ())
@@ -73,7 +86,11 @@ def _by_target(project: Project, crossings: Crossings) -> None:
             else project.workflows_by_name.get(target.id, ())
         )
         for facts, definition in found:
+            if not definition.local_types:
+                continue
             is_own = facts.path == target.file
+            if is_own and facts.path not in named:
+                named[facts.path] = frozenset(_named(project, facts))
             if is_own and target.span not in named[facts.path]:
                 continue
             for name in definition.local_types:

@@ -12,8 +12,10 @@ RULE = Rule(
     "of a branch, branches that run at once and helpers that are called twice are normal and not reported.",
     why="The second becomes `name#2`. Histories and diagrams become hard to read, and a step that is inserted between "
     "the two takes over the recorded result of the other.",
-    remedy="Give each step a name of its own.",
+    remedy="Give each step a name of its own. The fix is unsafe: a new name makes it another step, so runs that have "
+    "recorded it under the old one need a new version of the workflow.",
     check=reported("WF102"),
+    fixes="unsafe",
     invalid=(
         sample("""\
 from wfgen import Workflow, define_workflow

@@ -12,8 +12,7 @@ RULE = Rule(
     "(`asyncio.gather`, `create_task`, `TaskGroup`).",
     why="Calling `workflow.do(…)` only makes a coroutine. Without `await` the step does not run, and the workflow goes "
     "on as if it had.",
-    remedy="Write `await` before the call. Where that is all there is to it, the finding comes with the edit "
-    "(`wfgen check --output-format json`).",
+    remedy="Write `await` before the call. Where that is all there is to it, `wfgen check --fix` does it.",
     check=reported("WF103", fix="add `await`"),
     fixes="safe",
     invalid=(

@@ -9,10 +9,12 @@ RULE = Rule(
     severity="error",
     summary="The workflow handle is handed to code that cannot be followed.",
     what="Reports the handle being stored, returned, put into a container, passed to `getattr` or to a function that "
-    "is not in the same file, or used inside a step.",
+    "is not one of the project's. An object of a class of the project may keep it, if its initialiser only assigns it "
+    "to an attribute and its methods are called by name.",
     why="Steps that are made out of sight are missing in the graph, in the checks and in the types; and a handle that "
-    "outlives its run, or is used inside a step, raises an error.",
-    remedy="Call the handle's methods directly, or pass it to a helper in the same file. Give other code plain data.",
+    "outlives its run raises an error.",
+    remedy="Call the handle's methods directly, or pass it to a function or method of the project, in whatever module. "
+    "Give other code plain data.",
     check=reported("WF104"),
     invalid=(
         sample("""\
@@ -26,20 +28,11 @@ async def remind(workflow: Workflow, method: str) -> None:
         sample("""\
 from wfgen import Workflow, define_workflow
 
-handles: list[Workflow] = []
-
 
 @define_workflow
 async def remind(workflow: Workflow) -> None:
-    handles.append(workflow)  # <- here
-"""),
-        sample("""\
-from wfgen import Workflow, define_workflow
-
-
-@define_workflow
-async def remind(workflow: Workflow) -> None:
-    await workflow.do("wrap", lambda: workflow.sleep("wait", "1d"))  # <- here
+    handles = [workflow]  # <- here
+    await handles[0].sleep("wait", "1d")
 """),
     ),
     valid=(

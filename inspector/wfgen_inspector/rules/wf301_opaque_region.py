@@ -8,12 +8,12 @@ RULE = Rule(
     name="opaque-region",
     severity="warning",
     summary="A part of a workflow cannot be followed.",
-    what="Reports recursion, generators, workflows whose function is not in the file, helpers that take the handle but "
-    "are never seen to get it, and other places whose steps cannot be read. The graph shows them as opaque, with the "
-    "reason.",
+    what="Reports recursion, generators, workflows whose function is not in the project, helpers that take the handle "
+    "but are never seen to get it, and other places whose steps cannot be read. The graph shows them as opaque, with "
+    "the reason.",
     why="The workflow runs, but what happens there is neither drawn nor checked.",
     remedy="Write the recursion as a loop, the generator as a plain helper that takes the handle, and workflows and "
-    "such helpers in the file that uses them.",
+    "such helpers in the project.",
     check=reported("WF301"),
     invalid=(
         sample("""\
@@ -42,6 +42,15 @@ async def forgotten(workflow: Workflow) -> None:  # <- here
 async def remind(workflow: Workflow) -> None:
     await workflow.sleep("wait", "1d")
 """),
+        sample("""\
+from somewhere_else import remind
+
+from wfgen import define_workflow
+
+define_workflow(remind, name="remind")  # <- here
+"""),
+    ),
+    valid=(
         Sample(
             {
                 "app.workflow.py": """\
@@ -49,7 +58,7 @@ from helpers import remind
 
 from wfgen import define_workflow
 
-define_workflow(remind, name="remind")  # <- here
+define_workflow(remind, name="remind")
 """,
                 "helpers.py": """\
 from wfgen import Workflow
@@ -60,8 +69,6 @@ async def remind(workflow: Workflow) -> None:
 """,
             }
         ),
-    ),
-    valid=(
         sample("""\
 from wfgen import Workflow, define_workflow
 
