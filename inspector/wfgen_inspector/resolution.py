@@ -23,6 +23,8 @@ from wfgen_inspector.symbols import (
     ModuleSymbol,
     Symbol,
     ValueSymbol,
+    joined,
+    seen_from,
 )
 from wfgen_inspector.types import unquoted
 
@@ -109,7 +111,7 @@ class Resolver:
                 case ExternalSymbol(qualified=name) if name in _PARTIALS:
                     inside = self.resolve(call.args[0], scope, module, depth + 1) if call.args else ()
                     found += [
-                        replace(s, partial=_together(s.partial, call)) if isinstance(s, FunctionSymbol) else s
+                        replace(s, partial=joined(s.partial, call)) if isinstance(s, FunctionSymbol) else s
                         for s in inside
                     ]
                 case ExternalSymbol(qualified=name) if name == "builtins.super":
@@ -363,7 +365,7 @@ class Resolver:
             scope = self.class_scope(one)
             if scope.names.count.get(name) is not None:
                 found = self.bound(name, scope, one.module, depth + 1)
-                return tuple(_member(symbol, owner, instance) for symbol in found)
+                return tuple(seen_from(symbol, owner, instance) for symbol in found)
         return ()
 
     def _assigned(self, owner: ClassSymbol, name: str, depth: int) -> Symbols:
@@ -396,25 +398,3 @@ class Resolver:
 
 def _instances(symbols: Symbols) -> Symbols:
     return tuple(InstanceSymbol(symbol) for symbol in symbols if isinstance(symbol, ClassSymbol | ExternalSymbol))
-
-
-def _member(symbol: Symbol, owner: ClassSymbol, instance: InstanceSymbol | None) -> Symbol:
-    """A member as seen from an instance or from the class itself."""
-    if not isinstance(symbol, FunctionSymbol):
-        return symbol
-    kind = symbol.kind
-    if instance is None and kind in ("method", "property"):
-        kind = "function"  # called on the class, nothing is bound
-    elif instance is not None and kind == "function" and symbol.partial is None:
-        kind = "method"  # `run = helpers.run` in the class
-    return replace(symbol, kind=kind, owner=owner)
-
-
-def _together(inner: ast.Call | None, outer: ast.Call) -> ast.Call:
-    """A `partial` of a `partial`: what both bind."""
-    if inner is None:
-        return outer
-    given = {keyword.arg for keyword in outer.keywords}
-    keywords = [keyword for keyword in inner.keywords if keyword.arg not in given]
-    whole = ast.Call(outer.func, [*outer.args[:1], *inner.args[1:], *outer.args[1:]], [*keywords, *outer.keywords])
-    return ast.copy_location(whole, outer)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from wfgen_inspector.modules import Module
@@ -77,3 +77,25 @@ class ValueSymbol:
 
 
 Symbol = FunctionSymbol | ClassSymbol | ModuleSymbol | ExternalSymbol | InstanceSymbol | ValueSymbol
+
+
+def seen_from(symbol: Symbol, owner: ClassSymbol, instance: InstanceSymbol | None) -> Symbol:
+    """A member as seen from an instance or from the class itself."""
+    if not isinstance(symbol, FunctionSymbol):
+        return symbol
+    kind = symbol.kind
+    if instance is None and kind in ("method", "property"):
+        kind = "function"  # called on the class, nothing is bound
+    elif instance is not None and kind == "function" and symbol.partial is None:
+        kind = "method"  # `run = helpers.run` in the class
+    return replace(symbol, kind=kind, owner=owner)
+
+
+def joined(inner: ast.Call | None, outer: ast.Call) -> ast.Call:
+    """A `partial` of a `partial`: what both bind."""
+    if inner is None:
+        return outer
+    given = {keyword.arg for keyword in outer.keywords}
+    keywords = [keyword for keyword in inner.keywords if keyword.arg not in given]
+    whole = ast.Call(outer.func, [*outer.args[:1], *inner.args[1:], *outer.args[1:]], [*keywords, *outer.keywords])
+    return ast.copy_location(whole, outer)

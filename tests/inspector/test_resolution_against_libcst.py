@@ -159,15 +159,15 @@ def category(load: Load, own: str | None, found: set[QualifiedName], module: Mod
         and own.startswith(f"builtins.{load.first}.")
     ):
         return "an attribute of a builtin: theirs names the builtin alone"
-    if owner is module.scope and built_in == {f"builtins.{load.first}"} and rebinds(owner, load.first):
-        return "a builtin that is bound again as `x = x`: theirs is what the name meant before"
+    if owner is None:
+        return None
+    if owner is module.scope and own is not None and (not found or built_in == {f"builtins.{load.first}"}):
+        return "read before the module binds it: theirs is what the name meant before"
+    if own is not None and owner.names.count[load.first] > 1 and len(local) == len(said):
+        return "bound several times: ours is the import, theirs what is bound before that place"
+    if own is None and owner.is_class and load.scope is owner:
+        return "a name that the class binds later: ours says nothing, theirs is what it means around the class"
     return None
-
-
-def rebinds(scope: Scope, name: str) -> bool:
-    """Whether a name is assigned what it means already."""
-    value = scope.names.values.get(name)
-    return isinstance(value, ast.Name) and value.id == name
 
 
 def spelled(name: str, module: Module) -> str:
