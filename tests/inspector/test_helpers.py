@@ -360,3 +360,11 @@ def test_coverage_counts_what_the_graphs_show(make: Callable[..., Settings]) -> 
     found = coverage(inspect(settings).manifest)
     assert (found.workflows, found.steps, found.uses, found.opaque) == (2, 2, 2, 2)
     assert round(found.percent) == 67
+
+
+def test_a_helper_called_in_an_f_string_stands_where_it_is_written(project: Callable[..., Project]) -> None:
+    """Its steps have their own places, also in another file, which may be shorter than the workflow's."""
+    body = "\n".join(["pass"] * 30) + "\nreturn f'{await charge(workflow, order)}'"
+    found = project({"flows/a.workflow.py": flow(body, "from flows.pay import charge"), "flows/pay.py": CHARGE})
+    (step,) = [node for node in walk(found.files[0].workflows[0].entry.body) if isinstance(node, Step)]
+    assert (step.file, step.span.line) == ("flows/pay.py", 4)

@@ -33,7 +33,7 @@ PACKAGES = (
     *("numpy", "pandas", "scipy", "scikit-learn", "matplotlib", "sympy", "networkx", "django", "sqlalchemy", "twisted"),
     *("celery", "sphinx", "ipython", "aiohttp", "botocore", "ansible-core", "transformers", "sqlglot", "dask", "bokeh"),
 )
-INSTALLED_PACKAGES = frozenset({"mypy", "pydantic", "rich"})
+INSTALLED_PACKAGES = frozenset({"_pytest", "hypothesis", "pydantic", "rich"})
 LIBRARY = Path(sysconfig.get_path("stdlib"))
 INSTALLED = Path(sysconfig.get_path("purelib"))
 

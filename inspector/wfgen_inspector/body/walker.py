@@ -253,17 +253,19 @@ class Walker(ABC):
     @contextmanager
     def inside(self, scope: Scope, frame: Frame | None = None) -> Iterator[None]:
         """Walk in another scope, and in another function if a frame is given."""
-        before = (self.scope, self.frame, self.rest, self.assigned)
+        before = (self.scope, self.frame, self.rest, self.assigned, self.anchor)
         self.scope, self.rest, self.assigned = scope, [], None
         self.frame = frame or self.frame
         if frame is not None:
             self.stack.append(frame.node)
+            if not isinstance(frame.node, ast.Lambda):
+                self.anchor = None  # what it does stands where it is written, also if an f-string calls it
         try:
             yield
         finally:
             if frame is not None:
                 self.stack.pop()
-            self.scope, self.frame, self.rest, self.assigned = before
+            self.scope, self.frame, self.rest, self.assigned, self.anchor = before
 
     @contextmanager
     def in_mode(self, mode: Mode, reason: str) -> Iterator[None]:
