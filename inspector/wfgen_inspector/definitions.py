@@ -11,9 +11,11 @@ from wfgen.manifest import DYNAMIC, Opaque, Span, WorkerEntry, WorkflowEntry, wa
 from wfgen.names import is_name
 from wfgen_inspector import policies
 from wfgen_inspector.body import Body, build
+from wfgen_inspector.body.flow import Mark
+from wfgen_inspector.body.holders import unfollowed
 from wfgen_inspector.body.targets import unpack
 from wfgen_inspector.constants import evaluate
-from wfgen_inspector.facts import WorkerFact, WorkflowFact
+from wfgen_inspector.facts import Problem, WorkerFact, WorkflowFact
 from wfgen_inspector.hashes import hooks, interface_hash, steps_hash
 from wfgen_inspector.modules import Module
 from wfgen_inspector.scopes import Function, Scope, bindings
@@ -64,6 +66,8 @@ class Definitions:
             else:
                 self._worker(definition)
         self._nested(reading.scope)
+        for holder in reading.holders:
+            self._unfollowed_methods(holder)
 
     # Finding
 
@@ -140,6 +144,22 @@ class Definitions:
                     "can be seen, so its steps are in no graph.",
                     "Call it from a workflow in this file, or remove it.",
                 )
+
+    def _unfollowed_methods(self, holder: Mark) -> None:
+        """Methods of a class of this file that use the handle which the object keeps, and that no workflow calls."""
+        reading, owner = self.reading, holder.owner
+        if owner is None or owner.module is not reading.module:
+            return  # workflows of other files may call them
+        for node in unfollowed(owner, holder.attributes, reading.entered):
+            problem = Problem(
+                "WF301",
+                reading.text.span(node),
+                f"{owner.node.name!r} keeps the handle, but no workflow of this file calls this method where that can "
+                "be seen, so its steps are in no graph.",
+                "Call it from a workflow in this file by its name, or remove it.",
+            )
+            if problem not in reading.problems:
+                reading.problems.append(problem)
 
     # Reading
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from wfgen.manifest import Span
 from wfgen_inspector import contracts, control, determinism
+from wfgen_inspector.body.flow import Mark
 from wfgen_inspector.body.keys import Keys
 from wfgen_inspector.comments import suppressions
 from wfgen_inspector.constants import outside_of
@@ -59,6 +60,8 @@ class Reading:
         """Functions, lambdas and expressions that are targets of steps: what happens inside is no workflow code."""
         self.handles: dict[ast.AST, str] = {}
         """By function that was entered: the name that the handle has in it."""
+        self.holders: list[Mark] = []
+        """Objects that keep the handle, one for each place that makes one."""
         self.modules: dict[str, Module] = {}
         """Other modules of which functions were entered, by path."""
         self.keys = Keys(module, self.resolver)

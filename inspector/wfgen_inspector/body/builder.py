@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 from wfgen.manifest import Node
 from wfgen_inspector.body.files import at_home, placed
-from wfgen_inspector.body.flow import HANDLE, Mark
-from wfgen_inspector.body.holders import unfollowed
+from wfgen_inspector.body.flow import HANDLE
 from wfgen_inspector.body.statements import Statements
 from wfgen_inspector.body.walker import Frame, Reading
-from wfgen_inspector.facts import Problem, TargetFact
+from wfgen_inspector.facts import TargetFact
 from wfgen_inspector.modules import Module
 from wfgen_inspector.scopes import Function, Scope
 from wfgen_inspector.types import TypeText
@@ -53,24 +52,5 @@ def build(reading: Reading, function: Function, handle: str | None, module: Modu
         nodes = placed(nodes, module.path)
     if reading.modules:
         nodes = at_home(nodes, reading.path)
-    for holder in builder.holders:
-        _unfollowed(reading, holder)
+    reading.holders.extend(builder.holders)
     return Body(tuple(nodes), tuple(builder.targets), tuple(builder.payloads))
-
-
-def _unfollowed(reading: Reading, holder: Mark) -> None:
-    """Report methods that use the handle which their object keeps, and that nobody is seen to call."""
-    assert holder.owner is not None
-    module = holder.owner.module
-    for node in unfollowed(holder.owner, holder.attributes, reading.entered):
-        if isinstance(node, ast.Attribute):
-            problem = Problem(
-                "WF301",
-                module.text.span(node),
-                f"{holder.owner.node.name!r} keeps the handle, but no workflow calls this method where that can be "
-                "seen, so its steps are in no graph.",
-                "Call it from the workflow by its name, or remove it.",
-                file=None if module is reading.module else module.path,
-            )
-            if problem not in reading.problems:
-                reading.problems.append(problem)

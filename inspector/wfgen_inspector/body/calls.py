@@ -61,6 +61,13 @@ class Calls(Helpers):
         qualified = self.scope.qualified(function)
         if qualified in _GATHERING:
             self.gather(node, node.args, out, joined=context == "await")
+            if context == "statement" and out and isinstance(out[-1], Parallel):
+                self.problem(
+                    "WF209",
+                    self.span(node),
+                    "what `asyncio.gather` starts here is never awaited.",
+                    "Write `await` before it.",
+                )
         elif qualified in _GATHERING_LIST and node.args and isinstance(node.args[0], ast.List | ast.Set | ast.Tuple):
             self.gather(node, node.args[0].elts, out, node.args[1:], joined=False)
         elif isinstance(function, ast.Name) and function.id in _TASKS and (qualified or "").startswith("asyncio."):
@@ -137,7 +144,9 @@ class Calls(Helpers):
         """`create_task(...)`: what runs beside the rest from here on."""
         if isinstance(call.func, ast.Attribute):
             self.expr(call.func.value, out, "operand")
+        seen = self.flow.seen
         branches = self.branches((None, value) for value in values(call))
+        self.flow.seen = seen  # a task is a branch of its own
         if branches:
             out.append(Parallel(span=self.span(call), form="task", branches=branches, joined=False))
 

@@ -13,6 +13,7 @@ from wfgen_inspector.body.handle import KNOWN, READ
 from wfgen_inspector.body.walker import Context
 from wfgen_inspector.constants import text
 from wfgen_inspector.scopes import Names, Scope, bound_by
+from wfgen_inspector.symbols import FunctionSymbol, InstanceSymbol
 
 Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 
@@ -54,10 +55,23 @@ class Expressions(Calls):
                 self.escape_as(node, out, context)
             else:
                 self.escape(node, out, "the attribute that keeps the handle is changed")
-        elif self.holder(node.value) is not None:
-            return  # another attribute of the object; methods that nobody is seen to call are reported
+        elif (holder := self.holder(node.value)) is not None:
+            self.attribute_of_holder(node, holder, out, context)
         else:
             self.expr(node.value, out, "operand")
+
+    def attribute_of_holder(self, node: ast.Attribute, holder: Mark, out: list[Node], context: Context) -> None:
+        """Another attribute of an object that keeps the handle; reading a property calls it."""
+        assert holder.owner is not None
+        for symbol in self.reading.resolver.member(InstanceSymbol(holder.owner), node.attr, self.module):
+            if not isinstance(symbol, FunctionSymbol):
+                continue
+            if symbol.kind == "property":
+                call = ast.copy_location(ast.Call(node, [], []), node)
+                self.enter_symbol(symbol, call, out, context, holder)
+            else:
+                what = f"{self.source(node)!r}, a method of an object that keeps the handle, is passed on"
+                self.escape(node, out, what)
 
     def is_handle_expression(self, node: ast.expr, out: list[Node]) -> bool:
         if isinstance(node, ast.NamedExpr) and self.is_handle_expression(node.value, out):
@@ -160,8 +174,9 @@ class Expressions(Calls):
             self.expr(value, out, "container")
 
     def elements(self, node: ast.List | ast.Tuple | ast.Set, out: list[Node], context: Context) -> None:
+        inner: Context = "statement" if context == "statement" else "container"
         for element in node.elts:
-            self.expr(element, out, "container")
+            self.expr(element, out, inner)
 
     def starred(self, node: ast.Starred, out: list[Node], context: Context) -> None:
         self.expr(node.value, out, "container")
@@ -222,6 +237,7 @@ class Expressions(Calls):
                 names.bind(name)
         nodes: list[Node] = []
         assigned = self.assigned
+        inner: Context = "statement" if context == "statement" else "container"
         with self.inside(Scope(names, self.scope)):
             self.assigned = assigned
             for condition in first.ifs:
@@ -231,10 +247,10 @@ class Expressions(Calls):
                 for condition in generator.ifs:
                     self.test(condition, nodes)
             if isinstance(node, ast.DictComp):
-                self.expr(node.key, nodes, "container")
-                self.expr(node.value, nodes, "container")
+                self.expr(node.key, nodes, inner)
+                self.expr(node.value, nodes, inner)
             else:
-                self.expr(node.elt, nodes, "container")
+                self.expr(node.elt, nodes, inner)
         if nodes:
             header = " for ".join(self.turn(generator) for generator in node.generators)
             turns = ast.GeneratorExp(ast.Constant(None), node.generators, lineno=node.lineno, col_offset=0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+
 from wfgen.manifest import StepForm
 
 PARAMETERS: dict[str, tuple[str, ...]] = {
@@ -45,3 +47,16 @@ IN_STEPS = frozenset({"log", "context", "errors", "metrics", "run_id"})
 
 KNOWN = frozenset(PARAMETERS) | CALLED | READ
 """Every attribute of the handle."""
+
+
+def given_to(method: str, call: ast.Call) -> dict[str, ast.expr]:
+    """Arguments of an operation by parameter; those behind `*` and `**` are not known."""
+    given: dict[str, ast.expr] = {}
+    for parameter, argument in zip(PARAMETERS.get(method, ()), call.args, strict=False):
+        if isinstance(argument, ast.Starred):
+            break
+        given[parameter] = argument
+    for keyword in call.keywords:
+        if keyword.arg is not None:
+            given.setdefault(keyword.arg, keyword.value)
+    return given

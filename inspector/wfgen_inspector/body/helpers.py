@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from wfgen.manifest import Node, Return, Sequence, Use
 from wfgen_inspector.body.files import placed
 from wfgen_inspector.body.flow import HANDLE, Mark, merge
+from wfgen_inspector.body.handle import KNOWN, READ
 from wfgen_inspector.body.holders import attributes_of
 from wfgen_inspector.body.operations import Operations
 from wfgen_inspector.body.walker import Context, Frame
@@ -36,6 +37,9 @@ class Helpers(Operations):
                 return self.call_method(holder, node, function.attr, out, context)
         given = values(node)
         if any(map(self.is_handle, given)):
+            if self.mode == "step":
+                self.misplaced("handle", self.span(node), out)
+                return True
             symbol = self.callee(function)
             if symbol is None:
                 return False
@@ -58,7 +62,10 @@ class Helpers(Operations):
         symbol = found[0] if len(found) == 1 else None
         if not isinstance(symbol, FunctionSymbol):
             return False
-        self.enter_symbol(symbol, node, out, context, holder)
+        if self.mode == "step":
+            self.misplaced(name, self.span(node), out)
+        else:
+            self.enter_symbol(symbol, node, out, context, holder)
         return True
 
     def kept(self, node: ast.expr) -> Mark | None:
@@ -75,6 +82,9 @@ class Helpers(Operations):
         """Make an object that keeps the handle."""
         assert mark.owner is not None
         self.holders.append(mark)
+        for symbol in self.reading.resolver.member(mark.owner, "__init__", self.module):
+            if isinstance(symbol, FunctionSymbol):
+                self.reading.entered.add(symbol.node)
         for value in values(node):
             if self.is_handle(value):
                 out.append(Use(span=self.span(value), name="alias"))
@@ -86,12 +96,23 @@ class Helpers(Operations):
         return (
             isinstance(node, ast.Call)
             and self.scope.qualified(node.func) in _PARTIALS
-            and any(map(self.is_handle, values(node)[1:]))
-            and (self.callee(node.args[0]) is not None or self.local(node.args[0]) is not None)
+            and bool(node.args)
+            and (self.is_method(node.args[0]) or any(map(self.is_handle, values(node)[1:])))
+            and (
+                self.is_method(node.args[0])
+                or self.callee(node.args[0]) is not None
+                or self.local(node.args[0]) is not None
+            )
         )
+
+    def is_method(self, node: ast.expr) -> bool:
+        """Whether an expression is one of the handle's own methods, not called."""
+        return isinstance(node, ast.Attribute) and node.attr in KNOWN - READ and self.is_handle(node.value)
 
     def bind_partial(self, node: ast.Call, out: list[Node]) -> None:
         """What goes into a `partial` is evaluated where it is made."""
+        if self.is_method(node.args[0]):
+            out.append(Use(span=self.span(node.args[0]), name="alias"))
         for value in values(node)[1:]:
             if self.is_handle(value):
                 out.append(Use(span=self.span(value), name="alias"))
@@ -109,6 +130,9 @@ class Helpers(Operations):
         keywords = [ast.keyword(k.arg, known(k.value)) for k in partial.keywords]
         whole = ast.Call(function, [*map(known, bound), *node.args], [*keywords, *node.keywords])
         ast.copy_location(whole, node)
+        if isinstance(function, ast.Attribute) and self.is_method(function):
+            self.operation(function.attr, whole, out, context)
+            return
         local = self.local(function)
         if local is not None and local.function is not None and local.scope is not None:
             self.enter(local.function, local.scope, whole, self.source(function), out, context)
@@ -131,7 +155,7 @@ class Helpers(Operations):
         if symbol.partial is not None:
             call = _completed(symbol.partial, call)
         scope = self.reading.resolver.function_scope(symbol)
-        is_bound = symbol.kind in ("method", "class")
+        is_bound = symbol.kind in ("method", "class", "property")
         if symbol.module is not self.reading.module:
             self.reading.modules[symbol.module.path] = symbol.module
         self.enter(symbol.node, scope, call, symbol.name, out, context, symbol=symbol, is_bound=is_bound, holder=holder)

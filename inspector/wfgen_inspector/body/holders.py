@@ -35,7 +35,7 @@ def attributes_of(
     return frozenset()
 
 
-def unfollowed(owner: ClassSymbol, attributes: frozenset[str], entered: set[ast.AST]) -> Iterator[ast.AST]:
+def unfollowed(owner: ClassSymbol, attributes: frozenset[str], entered: set[ast.AST]) -> Iterator[ast.Attribute]:
     """Where methods of such a class that nobody was seen to call use the handle."""
     for method in owner.module.names_of(owner.node).functions.values():
         if method in entered or method.name == "__init__" or not method.args.args:

@@ -10,7 +10,7 @@ from typing import Any
 
 from wfgen.manifest import DYNAMIC, Node, Opaque, Parallel, ParallelBranch, Span, Step, StepForm, Use
 from wfgen.names import MAX_STEP_NAME, is_step_name
-from wfgen_inspector.body.handle import AWAITED, CALLED, FORMS, IN_STEPS, KNOWN, PARAMETERS, READ
+from wfgen_inspector.body.handle import AWAITED, CALLED, FORMS, IN_STEPS, KNOWN, PARAMETERS, READ, given_to
 from wfgen_inspector.body.targets import pack
 from wfgen_inspector.body.walker import Context, Walker
 from wfgen_inspector.constants import UNKNOWN, evaluate, text
@@ -18,6 +18,7 @@ from wfgen_inspector.diagnostics import Related
 from wfgen_inspector.facts import AddAwait, Problem, TargetFact
 from wfgen_inspector.policies import duration, retry_policy
 from wfgen_inspector.scopes import Function, Scope
+from wfgen_inspector.symbols import ExternalSymbol, InstanceSymbol
 from wfgen_inspector.types import UNKNOWN_TYPE, resolve
 
 _PARTIALS = frozenset({"functools.partial", "functools.partialmethod"})
@@ -72,7 +73,7 @@ class Operations(Walker):
             if isinstance(call.func, ast.Attribute):
                 self.unknown(call.func, out)
             return
-        given = _given(method, call)
+        given = given_to(method, call)
         if method in PARAMETERS and method != "parallel":
             self.targets_of(method, given, out)
         self.arguments(call, out, apart=self.apart(method, given))
@@ -105,7 +106,12 @@ class Operations(Walker):
         """Arguments that are not walked as plain ones: functions that become steps, branches."""
         if method == "parallel":
             return () if self.mode is not None else (given.get("branches"),)
-        return tuple(v for k in ("target", "compensate") if isinstance(v := given.get(k), ast.Lambda | ast.Name))
+        return tuple(
+            value
+            for key in ("target", "compensate")
+            if isinstance(value := given.get(key), ast.Lambda | ast.Name)
+            or (isinstance(value, ast.Attribute) and self.holder(value.value) is not None)
+        )
 
     def targets_of(self, method: str, given: dict[str, ast.expr], out: list[Node]) -> None:
         """Look into functions that are given as targets: inside a step the handle is of no use."""
@@ -114,7 +120,9 @@ class Operations(Walker):
             if node is None:
                 continue
             self.reading.steps.add(node)
-            if isinstance(node, ast.Lambda):
+            if isinstance(node, ast.Attribute) and self.holder(node.value) is not None:
+                self.misplaced(node.attr, self.span(node), out)
+            elif isinstance(node, ast.Lambda):
                 self.inside_step(node, self.scope, out)
             elif isinstance(node, ast.Name):
                 mark = self.mark(node.id)
@@ -284,6 +292,10 @@ class Operations(Walker):
                 qualified = scope.qualified(node)
                 if qualified is not None:
                     return "reference", qualified
+                if InstanceSymbol(ExternalSymbol("builtins.str")) in self.reading.resolver.resolve(
+                    node, scope, self.module
+                ):
+                    return None
                 return ("inline", "") if is_worker else None
             case _:
                 return None
@@ -316,16 +328,3 @@ class Operations(Walker):
     @abstractmethod
     def parallel(self, branches: ast.expr | None) -> tuple[ParallelBranch, ...]:
         """Branches of `workflow.parallel({...})`."""
-
-
-def _given(method: str, call: ast.Call) -> dict[str, ast.expr]:
-    """Arguments of an operation by parameter; those behind `*` and `**` are not known."""
-    given: dict[str, ast.expr] = {}
-    for parameter, argument in zip(PARAMETERS.get(method, ()), call.args, strict=False):
-        if isinstance(argument, ast.Starred):
-            break
-        given[parameter] = argument
-    for keyword in call.keywords:
-        if keyword.arg is not None:
-            given.setdefault(keyword.arg, keyword.value)
-    return given

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 from wfgen.manifest import Span
-from wfgen_inspector.body.handle import PARAMETERS
+from wfgen_inspector.body.handle import given_to
 from wfgen_inspector.diagnostics import Related
 from wfgen_inspector.facts import Problem, Rewrite
 from wfgen_inspector.modules import Module
@@ -89,7 +89,7 @@ class Body:
     def operations(self) -> list[Operation]:
         """Calls of the handle's methods, in no order."""
         known = self.reading.operations
-        return [Operation(call, known[call][0], _given(known[call][0], call)) for call in self.calls if call in known]
+        return [Operation(call, known[call][0], given_to(known[call][0], call)) for call in self.calls if call in known]
 
     def resolved(self, node: ast.expr) -> str | None:
         """Qualified name of a dotted expression of this function, also behind names that are assigned once."""
@@ -183,18 +183,6 @@ def waits(nodes: Iterable[ast.AST]) -> bool:
         isinstance(node, _WAITS) or (isinstance(node, ast.comprehension) and bool(node.is_async))
         for node in inside(nodes)
     )
-
-
-def _given(method: str, call: ast.Call) -> dict[str, ast.expr]:
-    found: dict[str, ast.expr] = {}
-    for parameter, argument in zip(PARAMETERS.get(method, ()), call.args, strict=False):
-        if isinstance(argument, ast.Starred):
-            break
-        found[parameter] = argument
-    for keyword in call.keywords:
-        if keyword.arg is not None:
-            found.setdefault(keyword.arg, keyword.value)
-    return found
 
 
 def bodies(reading: Reading) -> list[Body]:
