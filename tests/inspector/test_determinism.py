@@ -535,3 +535,38 @@ def test_many_helpers(make: Make) -> None:
         helpers += f"def f{number}():\n    return {calls if number < count - 1 else 'time.time()'}\n"
     body = "\n".join(f"helpers.f{number}()" for number in range(count))
     assert codes(make, body, helpers) == ["WF201"] * count
+
+
+DEFAULTS = """\
+import time
+import random
+
+def stamp(now=time.time, *, draw=random.random):
+    return now()
+
+def drawn(*, draw=random.random):
+    return draw()
+
+class Clock:
+    def read(self, now=time.time):
+        return now()
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("helpers.stamp()", ["WF201"]),
+        ("helpers.stamp(draw=len)", ["WF201"]),
+        ("helpers.stamp(lambda: 5)", []),
+        ("helpers.stamp(now=lambda: 5)", []),
+        ("helpers.stamp(*names)", []),
+        ("helpers.drawn()", ["WF202"]),
+        ("helpers.drawn(draw=lambda: 0.5)", []),
+        ("helpers.Clock().read()", ["WF201"]),
+        ("helpers.Clock().read(lambda: 5)", []),
+    ],
+)
+def test_a_default_that_the_function_calls(make: Make, body: str, expected: list[str]) -> None:
+    """Counts where the call leaves it to the default, at the call."""
+    assert codes(make, body, DEFAULTS) == expected
