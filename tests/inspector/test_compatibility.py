@@ -562,3 +562,48 @@ def test_types_of_the_file_itself_may_move_to_a_module(change: Callable[..., Cha
     assert change(old, new).verdict == "unchanged"
     new["flows/own.py"] = own + "    more: int\n"
     assert change(old, new).verdict == "breaks-runs"
+
+
+JUDGES = """
+LIMIT = 100
+
+
+class Judge:
+    limit = 100
+
+    def __init__(self) -> None:
+        self.seen = 0
+
+    def is_big(self, amount: float) -> bool:
+        return amount > self.limit
+
+    @property
+    def bound(self) -> float:
+        return LIMIT
+
+
+judge = Judge()
+"""
+
+
+@pytest.mark.parametrize(
+    ("condition", "pair", "verdict"),
+    [
+        ("judge.is_big(order.amount)", ("amount > self.limit", "amount >= self.limit"), "needs-version"),
+        ("judge.is_big(order.amount)", ("return amount", "# how big\n        return  amount"), "unchanged"),
+        ("judge.is_big(order.amount)", ("    limit = 100", "    limit = 200"), "needs-version"),
+        ("Judge().is_big(order.amount)", ("amount > self.limit", "amount < self.limit"), "needs-version"),
+        ("order.amount > judge.bound", ("LIMIT = 100", "LIMIT = 1000"), "needs-version"),
+        ("order.amount > Judge.limit", ("    limit = 100", "    limit = 1000"), "needs-version"),
+        ("judge.is_big(order.amount)", ("LIMIT = 100", "LIMIT = 1000"), "unchanged"),
+    ],
+)
+def test_conditions_made_by_methods(
+    change: Callable[..., Change], condition: str, pair: tuple[str, str], verdict: str
+) -> None:
+    """What a method or property of another module does, and the constants that it reads, belong to the condition."""
+    body = f'if {condition}:\n    await workflow.do("review", lambda: 1)\n' + BODY
+    before = "from flows.judges import Judge, judge\n"
+    old = files(body, before=before, **{"flows/judges.py": JUDGES})
+    new = files(body, before=before, **{"flows/judges.py": edited(JUDGES, pair)})
+    assert change(old, new).verdict == verdict

@@ -2,9 +2,9 @@
 
 The same computation has the same key whatever its variables are called, wherever it stands and however it is
 formatted. So a name counts as what it is bound to: a local variable as the expressions that are assigned to it before
-its use, a constant as its value, a function of the project as its code, and the result of a step as that step's name,
-because a replay gives the recorded result whatever the step was called with. Not followed: what is changed in place
-(`items.append(…)`, attributes), and what methods do.
+its use, a constant as its value, a function of the project and a method of an object whose class is known as its code,
+and the result of a step as that step's name, because a replay gives the recorded result whatever the step was called
+with. Not followed: what is changed in place (`items.append(…)`, attributes).
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ _NAMES_OF_CODE = 2_000
 _SKIPPED = frozenset({"ctx", "kind", "type_comment", "type_ignores"})
 _SPECIAL = frozenset(
     {
+        ast.Attribute,
         ast.Await,
         ast.Call,
         ast.MatchAs,
@@ -175,6 +176,8 @@ class Keys:
                 return self._text(value, place)
             case ast.Call() if (found := self._operation(node, place)) is not None:
                 return found
+            case ast.Attribute():
+                return self._attribute(node, place)
             case ast.MatchAs(pattern=pattern) if node.name:
                 return f"as({self._text(pattern, place)})"
             case ast.ExceptHandler(type=kind, body=body):
@@ -195,6 +198,28 @@ class Keys:
     def _fields(self, node: ast.AST, place: _Place) -> str:
         parts = [self._text(getattr(node, name, None), place) for name in node._fields if name not in _SKIPPED]
         return f"{type(node).__name__}({','.join(parts)})"
+
+    def _attribute(self, node: ast.Attribute, place: _Place) -> str:
+        """An attribute: a constant by its value, a method or property of the project with its code."""
+        text = self._fields(node, place)
+        base: ast.expr = node
+        while isinstance(base, ast.Attribute):
+            base = base.value
+        self._left -= 1
+        if self._left < 0 or len(self._open) >= _DEPTH or (isinstance(base, ast.Name) and base.id in place.handles):
+            return text
+        known = evaluate(node, place.scope)
+        if known is not UNKNOWN:
+            return repr(known)
+        if not isinstance(base, ast.Name | ast.Call):
+            return text
+        found: list[str] = []
+        for symbol in self._resolver.resolve(node, place.scope, place.module):
+            if isinstance(symbol, FunctionSymbol):
+                found.append(self._function(symbol))
+            elif isinstance(symbol, ValueSymbol):
+                found.append(self._value(symbol))
+        return f"{text}:{'|'.join(found)}" if found else text
 
     def _operation(self, call: ast.Call, place: _Place) -> str | None:
         """The result of a step, whatever goes into it; a helper that gets the handle, by what it returns."""
@@ -295,14 +320,21 @@ class Keys:
                     texts.append(node.name)
                 case ExternalSymbol(qualified=qualified):
                     texts.append(qualified)
-                case ValueSymbol() if (symbol.node, "value") not in self._open:
-                    self._open.append((symbol.node, "value"))
-                    there = _Place(symbol.module, symbol.scope, (), frozenset(), symbol.node.lineno)
-                    texts.append(self._text(symbol.node, there))
-                    self._open.pop()
+                case ValueSymbol():
+                    texts.append(self._value(symbol))
                 case _:
                     texts.append(name)
         return "|".join(texts) or name
+
+    def _value(self, symbol: ValueSymbol) -> str:
+        """What a name of a module or a class is bound to."""
+        if (symbol.node, "value") in self._open:
+            return symbol.name
+        self._open.append((symbol.node, "value"))
+        place = _Place(symbol.module, symbol.scope, (), frozenset(), symbol.node.lineno)
+        text = self._text(symbol.node, place)
+        self._open.pop()
+        return text
 
     def _function(self, symbol: FunctionSymbol) -> str:
         """The code of a function of the project, with its variables numbered."""

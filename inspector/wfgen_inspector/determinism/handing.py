@@ -66,7 +66,7 @@ class Handing:
                 self._runs(keyword.value, None)
 
     def _left_to_default(self, node: ast.Call, symbol: FunctionSymbol) -> None:
-        """A parameter that a function of the project calls, and that has a default and is not given: `now=time.time`."""
+        """A parameter that a function of the project calls, that has a default and is not given: `now=time.time`."""
         if any(isinstance(value, ast.Starred) for value in node.args) or any(k.arg is None for k in node.keywords):
             return
         names = self._walk.meaning.called_parameters(symbol)
