@@ -570,3 +570,20 @@ class Clock:
 def test_a_default_that_the_function_calls(make: Make, body: str, expected: list[str]) -> None:
     """Counts where the call leaves it to the default, at the call."""
     assert codes(make, body, DEFAULTS) == expected
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("next(helpers_numbers)", ["WF210"]),
+        ("helpers.number()", ["WF210"]),
+        ("next(iter(names))", []),
+        ("mine = iter(names)\nnext(mine)", []),
+        ("next(helpers_numbers, None)", ["WF210"]),
+    ],
+)
+def test_an_iterator_that_all_runs_share(make: Make, body: str, expected: list[str]) -> None:
+    """Each run takes what another would have got."""
+    helpers = "import itertools\n\nNUMBERS = itertools.count()\n\ndef number():\n    return next(NUMBERS)\n"
+    before = "from flows.helpers import NUMBERS as helpers_numbers"
+    assert codes(make, body, helpers, before) == expected

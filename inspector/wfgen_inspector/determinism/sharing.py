@@ -91,12 +91,23 @@ class Sharing:
             self._changed(target.value, target)
 
     def call(self, call: ast.Call) -> None:
-        """A call of a method that changes its object."""
+        """A call of a method that changes its object, or `next` of an iterator that all runs share."""
         function = call.func
+        if isinstance(function, ast.Name) and function.id == "next" and call.args:
+            self._advanced(function, call.args[0], call)
         if not isinstance(function, ast.Attribute) or function.attr not in _CHANGES:
             return
         if self._is_shared(function.value, (ValueSymbol,)) or self._is_container(function.value):
             self._changed(function.value, call)
+
+    def _advanced(self, function: ast.Name, given: ast.expr, call: ast.Call) -> None:
+        if not isinstance(given, ast.Name) or ExternalSymbol("builtins.next") not in self._walk.of(function):
+            return
+        found = self._walk.scope.find(given.id)
+        if found is None or (found.parent is not None and given.id not in found.names.imports):
+            return
+        if any(isinstance(symbol, ValueSymbol | InstanceSymbol) for symbol in self._walk.of(given)):
+            self._found(given.id, f"advances `{given.id}`, which all runs share", call)
 
     def loaded(self, node: ast.Name, found: Scope) -> None:
         """A name of a module is read."""
