@@ -38,7 +38,7 @@ Bound = ast.expr | Function | ast.ClassDef | ast.arg | ast.withitem | Imported |
 whatever else does (loops, patterns, `del`, parts of a tuple)."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Names:
     """What one module, class or function body binds."""
 

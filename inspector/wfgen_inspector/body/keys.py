@@ -19,7 +19,7 @@ from wfgen_inspector.body.handle import PARAMETERS
 from wfgen_inspector.constants import UNKNOWN, evaluate
 from wfgen_inspector.modules import Module
 from wfgen_inspector.resolution import Resolver
-from wfgen_inspector.scopes import BUILTINS, Function, Scope, bound_by, parameters
+from wfgen_inspector.scopes import BUILTINS, Function, Names, Scope, bound_by, parameters
 from wfgen_inspector.symbols import ClassSymbol, ExternalSymbol, FunctionSymbol, ValueSymbol
 
 _DEPTH = 8
@@ -75,6 +75,8 @@ class Keys:
     def __init__(self, module: Module, resolver: Resolver) -> None:
         self._module = module
         self._resolver = resolver
+        self._attributes: dict[tuple[Names | ast.Attribute, str], tuple[FunctionSymbol | ValueSymbol, ...]] = {}
+        """What of the project attributes stand for, by the function in which they stand, and the words."""
         self._tables: dict[Code, dict[str, list[Binding]]] = {}
         self._functions: dict[Code, str] = {}
         self._open: list[tuple[object, str]] = []
@@ -203,23 +205,31 @@ class Keys:
         """An attribute: a constant by its value, a method or property of the project with its code."""
         text = self._fields(node, place)
         base: ast.expr = node
+        dotted = ""
         while isinstance(base, ast.Attribute):
+            dotted = f".{base.attr}{dotted}"
             base = base.value
         self._left -= 1
         if self._left < 0 or len(self._open) >= _DEPTH or (isinstance(base, ast.Name) and base.id in place.handles):
             return text
-        known = evaluate(node, place.scope)
-        if known is not UNKNOWN:
-            return repr(known)
         if not isinstance(base, ast.Name | ast.Call):
             return text
-        found: list[str] = []
-        for symbol in self._resolver.resolve(node, place.scope, place.module):
-            if isinstance(symbol, FunctionSymbol):
-                found.append(self._function(symbol))
-            elif isinstance(symbol, ValueSymbol):
-                found.append(self._value(symbol))
-        return f"{text}:{'|'.join(found)}" if found else text
+        found_in = place.scope.find(base.id) if isinstance(base, ast.Name) else None
+        if found_in is not None and found_in.parent is None:
+            known = evaluate(node, place.scope)
+            if known is not UNKNOWN:
+                return repr(known)
+        # The same words in the same function mean the same.
+        key = (place.scope.names, f"{base.id}{dotted}") if isinstance(base, ast.Name) else (node, "")
+        symbols = self._attributes.get(key)
+        if symbols is None:
+            resolved = self._resolver.resolve(node, place.scope, place.module)
+            symbols = tuple(symbol for symbol in resolved if isinstance(symbol, FunctionSymbol | ValueSymbol))
+            self._attributes[key] = symbols
+        if not symbols:
+            return text
+        found = [self._function(s) if isinstance(s, FunctionSymbol) else self._value(s) for s in symbols]
+        return f"{text}:{'|'.join(found)}"
 
     def _operation(self, call: ast.Call, place: _Place) -> str | None:
         """The result of a step, whatever goes into it; a helper that gets the handle, by what it returns."""
