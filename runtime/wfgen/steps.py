@@ -76,6 +76,9 @@ class StepRunner:
         execution = operation.execution
         limit: asyncio.Timeout | None = None
         timeout = min(operation.timeout or math.inf, operation.deadline - started_at)
+        if timeout <= 0:  # its timer came late: an attempt that cannot end in time does not begin
+            self._failed(operation, attempt, started_at, TimeoutError(), timeout)
+            return
         try:
             if timeout == math.inf:
                 result = await self._call(operation, attempt)
