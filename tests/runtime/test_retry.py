@@ -82,7 +82,7 @@ def test_an_error_may_ask_for_its_delay(project: Project, how: str, least: float
 
 def test_all_attempts_together_have_a_bound(project: Project) -> None:
     """Of a thousand attempts as many begin as fit into the time; then the step fails."""
-    with pytest.raises(RunFailedError, match="down|all attempts together"):
+    with pytest.raises(RunFailedError, match=r"down|all attempts together"):
         result(project, "bounded")
     assert 2 <= len(CALLS) <= 16
     assert CALLS[-1] - CALLS[0] <= 0.31  # an attempt notes its own time a moment after it has begun
@@ -106,7 +106,7 @@ def test_the_bound_holds_across_processes(project: Project) -> None:
         return run.id
 
     async def second(engine: Engine) -> None:
-        with pytest.raises(RunFailedError, match="down|all attempts together"):
+        with pytest.raises(RunFailedError, match=r"down|all attempts together"):
             await engine.run(run_id).result()
 
     run_id = project.scenario(globals(), first)
