@@ -9,7 +9,8 @@ import warnings
 
 from wfgen.manifest import Span
 
-_START = Span(line=1, column=1, end_line=1, end_column=1)
+START = Span(line=1, column=1, end_line=1, end_column=1)
+"""For findings about a file as a whole."""
 
 
 _LINES: tuple[tuple[re.Pattern[str], tuple[int, int], str], ...] = (
@@ -58,10 +59,10 @@ def parse(text: str) -> ast.Module:
         end = "" if error.msg.endswith((".", "?")) else "."
         raise BadSyntaxError(f"syntax error: {error.msg}{end}", span, hint) from None
     except ValueError as error:  # null bytes, lone surrogates
-        raise BadSyntaxError(f"syntax error: {error}.", _START, "Take such characters out.") from None
+        raise BadSyntaxError(f"syntax error: {error}.", START, "Take such characters out.") from None
     except (RecursionError, MemoryError):
         hint = "Python itself refuses such a file: split the expression."
-        raise BadSyntaxError("syntax error: nested too deeply.", _START, hint) from None
+        raise BadSyntaxError("syntax error: nested too deeply.", START, hint) from None
 
 
 def _newer(error: SyntaxError, text: str) -> str | None:

@@ -81,14 +81,6 @@ class Program:
             self._modules[name] = self._parsed(name)
         return self._modules[name]
 
-    def at(self, path: str) -> Module | None:
-        """The module that lies at a path, if it has been asked for.
-
-        Args:
-            path: POSIX, relative to the project.
-        """
-        return next((module for module in self._modules.values() if module is not None and module.path == path), None)
-
     def exists(self, name: str, asked_by: Module) -> bool:
         """Whether the project has a module or a package, with or without `__init__.py`, of that import name."""
         return name == asked_by.name or self.module(name, asked_by) is not None or self._is_folder(name)

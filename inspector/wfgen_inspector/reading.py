@@ -22,7 +22,7 @@ from wfgen_inspector.definitions import Definitions
 from wfgen_inspector.discovery import SourcePath
 from wfgen_inspector.facts import AbsoluteImport, FileFacts, ImportFact, Problem, Rewrite
 from wfgen_inspector.modules import Module
-from wfgen_inspector.parsing import BadSyntaxError, parse
+from wfgen_inspector.parsing import START, BadSyntaxError, parse
 from wfgen_inspector.payloads import Payloads
 from wfgen_inspector.positions import Text
 from wfgen_inspector.program import Program
@@ -32,8 +32,6 @@ from wfgen_inspector.resolution import Resolver
 from wfgen_inspector.scopes import Function, Names, absolute, bindings
 from wfgen_inspector.sources import Source, UnreadableError
 
-_START = Span(line=1, column=1, end_line=1, end_column=1)
-"""For findings about a file as a whole."""
 _TYPE_CALLS = frozenset({"NewType", "TypedDict", "NamedTuple", "namedtuple", "Enum"})
 
 
@@ -106,7 +104,7 @@ def read_facts(place: SourcePath, source: Source, program: Program) -> FileFacts
         module.scope.outside = None  # it refers back to the module: a cycle would keep the tree in memory
         return replace(facts, dependencies=program.dependencies(name))
     except RecursionError:
-        problem = Problem("WF901", _START, "the file is nested too deeply for the inspector.", "Flatten it.")
+        problem = Problem("WF901", START, "the file is nested too deeply for the inspector.", "Flatten it.")
     except Exception as error:
         where = error.__traceback__
         while where is not None and where.tb_next is not None:
@@ -114,7 +112,7 @@ def read_facts(place: SourcePath, source: Source, program: Program) -> FileFacts
         inside = "" if where is None else f" ({where.tb_frame.f_globals.get('__name__')}:{where.tb_lineno})"
         problem = Problem(
             "WF901",
-            _START,
+            START,
             f"the inspector failed on {place.path}: {type(error).__name__}: {error}{inside}.",
             "This is a mistake in wfgen: please report it with the file.",
         )
@@ -137,7 +135,7 @@ def lost(place: SourcePath, source_hash: str, reason: str) -> FileFacts:
     """
     problem = Problem(
         "WF901",
-        _START,
+        START,
         f"the process that read {place.path} {reason}.",
         "If there was enough memory, this is a mistake in wfgen: please report it with the file.",
     )
@@ -183,7 +181,7 @@ def _with_edits(reading: Reading) -> tuple[Problem, ...]:
     mended: list[Problem] = []
     for path in dict.fromkeys(problem.file or reading.path for problem in reading.problems):
         here = [problem for problem in reading.problems if (problem.file or reading.path) == path]
-        module = reading.module if path == reading.path else reading.program.at(path)
+        module = reading.module if path == reading.path else reading.modules.get(path)
         if module is not None:
             here = [with_replacement(problem, path, module.text) for problem in here]
             if any(problem.rewrite and not problem.edits for problem in here):

@@ -18,7 +18,6 @@ import pytest
 
 from wfgen.settings import Settings
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked")
 Make = Callable[..., Settings]
 
 FLOW = """\
