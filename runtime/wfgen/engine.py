@@ -31,7 +31,7 @@ from wfgen.ids import RunId
 from wfgen.registry import Registry
 from wfgen.runs import Run
 from wfgen.settings import Settings
-from wfgen.steps import StepRunner
+from wfgen.step_runner import StepRunner
 from wfgen.store.engines import open_store
 from wfgen.store.processes import this_process
 from wfgen.store.protocol import Append, Claimed, NewRun, RunRecord, Store, Verdict

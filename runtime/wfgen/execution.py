@@ -14,16 +14,15 @@ import asyncio
 import functools
 import hashlib
 import logging
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 from wfgen.children import OnParentEnd, OpenChildren
 from wfgen.codec import adapter
 from wfgen.definitions import MISSING, WorkflowDefinition
-from wfgen.divergence import divergence, reproduces
+from wfgen.divergence import reproduces
 from wfgen.errors import (
-    DivergenceError,
     HandleError,
     HookTimeoutError,
     LeaseLostError,
@@ -33,7 +32,7 @@ from wfgen.errors import (
     WfgenError,
     error_name,
 )
-from wfgen.events import COMPLETIONS, OPENINGS, Event, EventType
+from wfgen.events import Event, EventType
 from wfgen.guard import Guard
 from wfgen.handle import Workflow
 from wfgen.hooks import OpenHooks
@@ -42,7 +41,9 @@ from wfgen.ids import HookToken
 from wfgen.loop import BranchTask, RunLoop
 from wfgen.operations import CHILD_FORMS, HOOK_FORMS, STEP_FORMS, ContinueAsNew, Operation
 from wfgen.recorder import Recorder
+from wfgen.replay import Replay
 from wfgen.runlog import RunLogger
+from wfgen.steps import OpenSteps
 from wfgen.store.protocol import FINISHED, Append, Claimed, Message, RunStatus, Verdict
 
 log = logging.getLogger("wfgen.engine")
@@ -77,25 +78,11 @@ class Execution:
         self._operations: dict[str, Operation] = {}
         self._asked: list[Operation] = []
         """What the code waits for and what is not started yet."""
-        self._held: deque[tuple[int, Operation, Event | None]] = deque()
-        """Steps that start once the event of this seq is durable, with what was recorded of them before."""
-        self._deliveries: deque[tuple[Event, Any]] = deque(
-            (event, MISSING) for event in claimed.events if event.type in COMPLETIONS
-        )
-        """Completions in the order of their record, with their decoded values where they are at hand."""
-        self._left_to_replay = len(self._deliveries)
-        self._openings = {event.key: event for event in claimed.events if event.type in OPENINGS}
-        """What was recorded of operations that are still open: deadlines, attempts."""
-        self._deadline = self._openings.pop(None, None)
-        for event, _ in self._deliveries:
-            self._openings.pop(event.key, None)
-        self._patches = {event.data["id"]: True for event in claimed.events if event.type == "patched"}
-        """Answers of `patched`, by id."""
-        self._changed_inputs = {event.key for event in claimed.events if event.type == "input_changed"}
+        filename, _, line = definition.source.rpartition(":")
+        self._replay = Replay(self.run, claimed.events, f"{host.shorten(filename)}:{line}")
+        self._steps = OpenSteps(host, self._recorder, self._complete)
         self._stops: dict[str, Callable[[], None]] = {}
-        """What stops each started operation: a step's task, a timer."""
-        self._active = 0
-        """Steps that are being worked or wait for their next attempt."""
+        """What stops each timer: of a sleep, a hook, the whole run."""
         self._root: BranchTask[Any] | None = None
         self._pumping = False
         self._ending = False
@@ -111,7 +98,7 @@ class Execution:
     @property
     def replaying(self) -> bool:
         """Whether recorded completions are still to be delivered."""
-        return self._left_to_replay > 0
+        return self._replay.replaying
 
     def reserve(self, name: str, form: str, filename: str, line: int, **details: Any) -> Operation:
         """Give an operation its identity: branch, name, occurrence."""
@@ -148,10 +135,10 @@ class Execution:
         What is reached in a replay was passed before without the change, unless it is recorded otherwise; so was what
         comes before an operation that is recorded as open and is still to be asked for.
         """
-        answer = self._patches.get(change)
+        answer = self._replay.patches.get(change)
         if answer is None:
-            answer = not self.replaying and all(key in self._operations for key in self._openings)
-            self._patches[change] = answer
+            answer = not self.replaying and all(key in self._operations for key in self._replay.openings)
+            self._replay.patches[change] = answer
             if answer:
                 self._recorder.record("patched", None, {"id": change})
         return answer
@@ -222,20 +209,19 @@ class Execution:
         data: dict[str, Any] = {"attempt": attempt, "started_at": started_at}
         if recorded is not None:
             data["type"] = recorded
-        self._end_step(operation, "step_completed", data, encoded, value)
+        if not (self.closed or self._ending):
+            self._steps.end(operation, "step_completed", data, encoded, value)
 
     def step_failed(self, operation: Operation, attempt: int, started_at: float, error: dict[str, Any]) -> None:
         """A step failed for good. `error` holds `error_type`, `error`, and `timed_out` or `traceback`."""
-        self._end_step(operation, "step_failed", {"attempt": attempt, "started_at": started_at, **error})
+        if not (self.closed or self._ending):
+            self._steps.end(operation, "step_failed", {"attempt": attempt, "started_at": started_at, **error})
 
     def step_retrying(self, operation: Operation, attempt: int, delay: float, error: dict[str, Any]) -> None:
         """An attempt failed; the next one begins after `delay` seconds."""
-        if self.closed or self._ending or operation.key not in self._stops:
-            return
-        next_at = self._host.time() + delay
-        self._recorder.record("step_retrying", operation, {"attempt": attempt, "next_at": next_at, **error})
-        self._attempt_at(operation, attempt + 1, next_at)
-        self._flush()
+        if not (self.closed or self._ending):
+            self._steps.retry(operation, attempt, delay, error)
+            self._flush()
 
     # Deliver, drive, start.
 
@@ -246,12 +232,12 @@ class Execution:
         self._pumping = True
         try:
             self._drive()
-            while self._deliveries and not self._root.done():
-                event, value = self._deliveries.popleft()
-                self._deliver(event, value)
+            while self._replay.deliveries and not self._root.done():
+                self._deliver(*self._replay.next())
                 self._drive()
             if self._root.done():
-                self._check_rest()
+                self._replay.check_rest(self._operations)
+                self._check_openings()
                 self._finish(self._root)
             else:
                 self._check_openings()
@@ -277,8 +263,6 @@ class Execution:
         self.now = event.time
         self._last_completion = event.key or event.type
         self._draws.clear()
-        if self._left_to_replay:
-            self._left_to_replay -= 1
         if event.key is None:
             self._cancelled |= event.type == "cancel_requested"
             self._timed_out |= event.type == "run_timed_out"
@@ -287,7 +271,7 @@ class Execution:
             return
         operation = self._operations.get(event.key)
         if operation is None or not reproduces(operation, event):
-            raise self._divergence(event)
+            raise self._replay.divergence(event, self._operations)
         self._hooks.replayed(event.key)
         self._children.replayed(event.key)
         if value is MISSING and operation.form in STEP_FORMS:
@@ -298,7 +282,7 @@ class Execution:
     def _compare_input(self, operation: Operation, event: Event) -> None:
         """Record a warning, once, when a replay gives a recorded step another input."""
         recorded = event.data.get("input")
-        if recorded != operation.input_digest and event.key not in self._changed_inputs:
+        if recorded != operation.input_digest and event.key not in self._replay.changed_inputs:
             log.warning("run %s: %r was recorded with another input than it has now", self.run.run_id, operation)
             self._recorder.record("input_changed", operation, {"recorded": recorded})
 
@@ -330,19 +314,18 @@ class Execution:
         for operation in asked:
             if operation.future.done():
                 continue
-            opening = self._openings.pop(operation.key, None)
+            opening = self._replay.openings.pop(operation.key, None)
             if operation.form in HOOK_FORMS:
                 self._open_hook(operation, opening)
             elif operation.form in CHILD_FORMS:
                 self._children.open(operation, opening)
                 operation.future.add_done_callback(functools.partial(self._give_up_child, operation))
             elif operation.form in STEP_FORMS:
-                # It may depend on all that is recorded so far: a completion, a hook whose token it sends.
-                self._held.append((self._recorder.seq, operation, opening))
+                self._steps.ask(operation, opening)
             else:
                 self._set_timer(operation, opening)
-        self._start_held()
-        if self._active or self._held:
+        self._steps.start_durable()
+        if self._steps.at_work:
             return
         if not self._stops and not self._hooks.waiting and not self._children.waiting:
             raise HandleError(
@@ -352,54 +335,9 @@ class Execution:
             )
         self._recorder.set_status("waiting")
 
-    def _start_held(self) -> None:
-        while self._held and self._held[0][0] <= self._recorder.durable:
-            _, operation, opening = self._held.popleft()
-            if not operation.future.done():
-                self._start_step(operation, opening)
-
-    # Steps.
-
-    def _start_step(self, operation: Operation, opening: Event | None) -> None:
-        self._active += 1
-        operation.future.add_done_callback(lambda future: self._abandon(operation, future))
-        if opening is None:
-            self._attempt(operation, 1)
-        else:
-            operation.began = opening.data["began"]
-            self._attempt_at(operation, opening.data["attempt"] + 1, opening.data["next_at"])
-
-    def _attempt(self, operation: Operation, attempt: int) -> None:
-        if not self.closed and not operation.future.done():
-            self._stops[operation.key] = self._host.start_step(operation, attempt)
-
-    def _attempt_at(self, operation: Operation, attempt: int, at: float) -> None:
-        self._stops[operation.key] = self._host.at(at, lambda: self._attempt(operation, attempt))
-
-    def _abandon(self, operation: Operation, future: asyncio.Future[Any]) -> None:
-        """The code no longer waits for a step that is being worked: stop it, if it has not just ended."""
-        if future.cancelled() and operation.key in self._stops:
-            self._active -= 1
-            self._stop(operation.key)
-
-    def _end_step(
-        self,
-        operation: Operation,
-        type: EventType,
-        data: dict[str, Any],
-        payload: bytes | None = None,
-        value: Any = MISSING,
-    ) -> None:
-        if self.closed or self._ending or self._stops.pop(operation.key, None) is None:
-            return
-        self._active -= 1
-        if (digest := operation.input_digest) is not None:
-            data["input"] = digest
-        self._complete(self._recorder.record(type, operation, data, payload), value)
-
     def _complete(self, event: Event, value: Any = MISSING) -> None:
         """A completion is on its way to the record, and is written with what the code does next."""
-        self._deliveries.append((event, value))
+        self._replay.deliveries.append((event, value))
         # Not here: this may be inside a step's task, and the run's loop is driven from plain callbacks.
         self._host.soon(self.pump)
 
@@ -437,8 +375,8 @@ class Execution:
 
     def _set_deadline(self) -> None:
         """Set the timeout of the whole run; once set it stays, whatever today's code says."""
-        if self._deadline is not None:
-            due = self._deadline.data["due"]
+        if self._replay.deadline is not None:
+            due = self._replay.deadline.data["due"]
         elif self.definition.timeout is not None:
             due = self.now + self.definition.timeout
             self._recorder.record("timer_set", None, {"form": "run_timeout", "due": due})
@@ -465,6 +403,7 @@ class Execution:
             stop()
 
     def _stop_all(self) -> None:
+        self._steps.stop_all()
         for key in list(self._stops):
             self._stop(key)
 
@@ -492,7 +431,7 @@ class Execution:
             self._host.continued(self, append.events[-1])
             return
         if not self._ending:
-            self._start_held()
+            self._steps.start_durable()
         self._flush()
 
     # The end.
@@ -549,34 +488,10 @@ class Execution:
         self._recorder.outgoing.output = payload
         self._stop_all()
 
-    # Divergence.
-
-    def _check_rest(self) -> None:
-        """The code is at its end; whatever else is recorded must belong to what it asked for."""
-        for event, _ in self._deliveries:
-            if event.key is not None and not reproduces(self._operations.get(event.key), event):
-                raise self._divergence(event)
-        self._check_openings()
-
     def _check_openings(self) -> None:
-        """All completions are delivered; what was recorded as open must have been asked for again."""
-        for key, event in list(self._openings.items()):
-            assert key is not None
-            operation = self._operations.get(key)
-            if operation is None or not reproduces(operation, event):
-                raise self._divergence(event)
-            if operation.future.done():  # the code has given it up since
-                del self._openings[key]
-                if operation.form in CHILD_FORMS:
-                    self._recorder.outgoing.given_up.append(key)
-
-    def _divergence(self, event: Event) -> DivergenceError:
-        asked = [operation for operation in self._asked if not operation.future.done()]
-        later = {later.key for later, _ in self._deliveries}
-        filename, _, line = self.definition.source.rpartition(":")
-        source = f"{self._host.shorten(filename)}:{line}"
-        operation = self._operations.get(event.key or "")
-        return divergence(self.run, event, operation, asked, later, source)
+        for operation in self._replay.check_openings(self._operations):
+            if operation.form in CHILD_FORMS:
+                self._recorder.outgoing.given_up.append(operation.key)
 
     def _on_loop_exception(self, context: dict[str, Any]) -> None:
         if not self.closed:
