@@ -1,31 +1,38 @@
 """Everything that wfgen raises on purpose.
 
     WfgenError
-    ├── ConfigurationError     WF600  a setting is unknown, mistyped or contradicts another
-    ├── DefinitionError        WF700  a workflow or worker is defined in a way that cannot work
-    ├── UnknownWorkflowError   WF701  no workflow of that name or version in the registry
-    ├── UnknownWorkerError     WF702  no worker of that id in the registry
-    ├── InvalidInputError      WF703  data does not fit the declared type
-    ├── SerializationError     WF704  a value does not survive its encoding, or is too large
-    ├── DivergenceError        WF705  today's code does not reproduce the recorded history
-    ├── NotDeterministicError  WF706  real input/output, real time or a thread in a workflow's body
-    ├── HandleError            WF707  the handle is used in a way that cannot work
-    ├── StepError              WF710  a step failed for good; carries the recorded error
-    │   └── StepTimeoutError   WF711  a step exceeded its timeout
-    ├── HookTimeoutError       WF712  nobody resumed a hook before its deadline
-    ├── RunError               WF720  a run did not end with a result
-    │   ├── RunFailedError     WF721  the run failed; carries the recorded error
-    │   └── RunCancelledError  WF722  the run was cancelled
-    ├── RunTimeoutError        WF723  the workflow exceeded its timeout
-    ├── UnknownRunError        WF724  no run of that id in the store
-    ├── UnknownHookError       WF725  no such hook, or it is no longer open
-    ├── ConflictError          WF726  an idempotency key was used with another workflow or input
-    └── StoreError             WF800  the store cannot be used
-        ├── StoreFormatError   WF801  the file is not a wfgen store
-        ├── StoreVersionError  WF802  the store was written by a newer wfgen
-        ├── StoreBusyError     WF803  another program holds the store locked
-        ├── StoreFullError     WF804  no space, or no right, to write
-        └── LeaseLostError     WF805  another process has taken the run over
+    ├── ConfigurationError             WF600  a setting is unknown, mistyped or contradicts another
+    ├── DefinitionError                WF700  a workflow or worker is defined in a way that cannot work
+    ├── UnknownWorkflowError           WF701  no workflow of that name or version in the registry
+    ├── UnknownWorkerError             WF702  no worker of that id in the registry
+    ├── InvalidInputError              WF703  data does not fit the declared type
+    ├── SerializationError             WF704  a value does not survive its encoding, or is too large
+    ├── DivergenceError                WF705  today's code does not reproduce the recorded history
+    ├── NotDeterministicError          WF706  real input/output, real time or a thread in a workflow's body
+    ├── HandleError                    WF707  the handle is used in a way that cannot work
+    ├── StepError                      WF710  a step failed for good; carries the recorded error
+    │   ├── StepTimeoutError           WF711  a step exceeded its timeout
+    │   └── StepInterruptedError       WF713  a step that runs at most once was begun and its end is not known
+    ├── HookTimeoutError               WF712  nobody resumed a hook before its deadline
+    ├── RunError                       WF720  a run did not end with a result
+    │   ├── RunFailedError             WF721  the run failed; carries the recorded error
+    │   └── RunCancelledError          WF722  the run was cancelled
+    │       └── RunTerminatedError     WF730  the run was terminated
+    ├── RunTimeoutError                WF723  the workflow exceeded its timeout
+    ├── UnknownRunError                WF724  no run of that id in the store
+    ├── UnknownHookError               WF725  no such hook, or it is no longer open
+    ├── ConflictError                  WF726  an idempotency key was used with another workflow or input
+    ├── RunStateError                  WF727  the run is not in a state in which this can be done
+    ├── CrashLoopError                 WF728  the processes that worked a run died again and again
+    ├── CompensationError              WF729  a run failed, and so did what was to undo its steps
+    ├── LeftGraphError                 WF731  a run asked for a step that its workflow's graph does not have
+    ├── EncryptionError                WF732  a payload cannot be decrypted with the keys at hand
+    └── StoreError                     WF800  the store cannot be used
+        ├── StoreFormatError           WF801  the file is not a wfgen store
+        ├── StoreVersionError          WF802  the store was written by a newer wfgen
+        ├── StoreBusyError             WF803  another program holds the store locked
+        ├── StoreFullError             WF804  no space, or no right, to write
+        └── LeaseLostError             WF805  another process has taken the run over
 
 A message says what happened, where, and what to do.
 """
@@ -135,6 +142,12 @@ class StepTimeoutError(StepError):
     code = "WF711"
 
 
+class StepInterruptedError(StepError):
+    """A step that runs at most once was begun, and its process ended before its end was recorded."""
+
+    code = "WF713"
+
+
 class HookTimeoutError(WfgenError):
     """Nobody resumed a hook before its deadline."""
 
@@ -179,6 +192,12 @@ class RunCancelledError(RunError):
     code = "WF722"
 
 
+class RunTerminatedError(RunCancelledError):
+    """The run was terminated: its code was not asked, and nothing was undone."""
+
+    code = "WF730"
+
+
 class RunTimeoutError(WfgenError):
     """The workflow exceeded its timeout."""
 
@@ -201,6 +220,36 @@ class ConflictError(WfgenError):
     """An idempotency key was used before, with another workflow or another input."""
 
     code = "WF726"
+
+
+class RunStateError(WfgenError):
+    """The run is not in a state in which this can be done; nothing was changed."""
+
+    code = "WF727"
+
+
+class CrashLoopError(WfgenError):
+    """The processes that worked a run died again and again without getting further."""
+
+    code = "WF728"
+
+
+class CompensationError(WfgenError):
+    """A run failed or was cancelled, and a step that was to undo another one failed, too."""
+
+    code = "WF729"
+
+
+class LeftGraphError(WfgenError):
+    """A run asked for a step that the graph of its workflow does not have."""
+
+    code = "WF731"
+
+
+class EncryptionError(WfgenError):
+    """A payload cannot be decrypted with the keys at hand, or a key cannot serve."""
+
+    code = "WF732"
 
 
 class StoreError(WfgenError):

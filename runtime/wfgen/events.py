@@ -2,7 +2,9 @@
 
 | type | key | data | payload |
 |---|---|---|---|
-| `run_started` | | workflow, version | the input |
+| `run_started` | | workflow, version, parent, forked_from, process | the input |
+| `run_claimed` | | process, epoch: another process, or the same one again, has taken the run up | |
+| `step_started` | the step | form, target, attempt, at: of steps that run at most once | |
 | `step_completed` | the step | form, target, attempt, started_at, input, type, at | the result |
 | `step_retrying` | the step | form, target, attempt, error_type, error, traceback, began, next_at, at | |
 | `step_failed` | the step | form, target, attempt, started_at, input, error_type, error, traceback, timed_out, at | |
@@ -17,7 +19,16 @@
 | `child_started` | the call | form, target, run_id, version, at | |
 | `child_completed` | the call | form, target, run_id, version, type | its result |
 | `child_failed` | the call | form, target, run_id, version, status, error_type, error, code | |
+| `emitted` | | event: what `emit` was called with | its data |
+| `progress` | | what `progress` was called with | |
+| `left_graph` | the operation | form, target, at: the workflow's graph does not have it | |
 | `cancel_requested` | | | |
+| `run_paused` | | | |
+| `run_resumed` | | | |
+| `rollback_requested` | | to, compensate | |
+| `rolled_back` | | to: what was recorded after that seq is undone, the run goes on from there | |
+| `run_retried` | | to: the same, for a run that had failed | |
+| `run_terminated` | | reason | |
 | `run_timed_out` | | | |
 | `run_continued` | | workflow, version: what was recorded before is history, the run starts again | the new input |
 | `run_completed` | | | the result |
@@ -36,6 +47,8 @@ from typing import Any, Literal
 
 EventType = Literal[
     "run_started",
+    "run_claimed",
+    "step_started",
     "step_completed",
     "step_retrying",
     "step_failed",
@@ -50,9 +63,18 @@ EventType = Literal[
     "child_started",
     "child_completed",
     "child_failed",
+    "emitted",
+    "progress",
+    "left_graph",
     "cancel_requested",
     "run_timed_out",
+    "run_paused",
+    "run_resumed",
+    "rollback_requested",
+    "rolled_back",
+    "run_retried",
     "run_continued",
+    "run_terminated",
     "run_completed",
     "run_failed",
     "run_cancelled",

@@ -16,10 +16,10 @@ from wfgen.errors import WfgenError
 from wfgen.events import Event
 from wfgen.ids import HookToken, RunId
 
-RunStatus = Literal["pending", "running", "waiting", "completed", "failed", "cancelled"]
-"""`pending`: nobody has claimed it yet; `waiting`: parked on timers and hooks alone."""
+RunStatus = Literal["pending", "running", "waiting", "paused", "completed", "failed", "cancelled", "terminated"]
+"""`pending`: nobody has claimed it yet; `waiting`: parked on timers, hooks and children alone."""
 
-FINISHED: frozenset[str] = frozenset({"completed", "failed", "cancelled"})
+FINISHED: frozenset[str] = frozenset({"completed", "failed", "cancelled", "terminated"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,6 +111,21 @@ MIGRATIONS: Sequence[Migration] = (
         """ALTER TABLE runs ADD COLUMN on_parent_end TEXT""",
         """CREATE INDEX runs_by_parent ON runs (parent) WHERE parent IS NOT NULL""",
     ),
+    (
+        # When a run that nobody holds has to be taken up again, in seconds since the epoch: 0 for at once, infinite
+        # for one that waits for a message, or is paused.
+        """ALTER TABLE runs ADD COLUMN wake_at REAL NOT NULL DEFAULT 0""",
+        # Number of the run's last event when it was last claimed: whether it has got further since.
+        """ALTER TABLE runs ADD COLUMN claimed_seq INTEGER NOT NULL DEFAULT 0""",
+        """DROP INDEX runs_to_claim""",
+        """CREATE INDEX runs_to_claim ON runs (workflow, version, wake_at)
+            WHERE owner IS NULL AND finished_at IS NULL""",
+        """CREATE TABLE tags (
+            tag TEXT NOT NULL,
+            run INTEGER NOT NULL REFERENCES runs,
+            PRIMARY KEY (tag, run)
+        ) WITHOUT ROWID""",
+    ),
 )
 
 
