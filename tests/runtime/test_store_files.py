@@ -398,7 +398,8 @@ def test_the_cost_of_an_append_is_flat(tmp_path: Path) -> None:
         for seq in range(2, 1002):
             statements.clear()
             assert await append(store, "r1", seq) is None
-            counts.append(len(statements))
-        assert set(counts[:100]) == set(counts[-100:]) == {4}
+            # An idle thread looks for other programs' writes now and then, whatever is appended.
+            counts.append(sum(not statement.startswith("PRAGMA") for statement in statements))
+        assert set(counts[:100]) == set(counts[-100:]) == {3}
 
     use(tmp_path / "w.db", scenario)

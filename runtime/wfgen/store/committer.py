@@ -1,7 +1,11 @@
-"""The one thread that writes: it takes whatever is queued and commits it together.
+"""What writes: a thread that takes whatever is queued and commits it together.
 
 Nothing waits for company on purpose: while one batch is being made durable the next one gathers. Each job has its own
 verdict; those of a batch are told together, in order, on the engine's loop.
+
+A few brief jobs are committed on the loop's own thread as long as the last commit was quick and nothing else is under
+way: handing a lone step to another thread and back costs about half of what its commit does. A slow disk, another
+program's lock or a large batch goes to the thread, so that the loop never waits for them twice.
 """
 
 from __future__ import annotations
@@ -27,6 +31,12 @@ Work = Append | Callable[[Transitions], Any]
 
 Job = tuple[Work, Callable[[Any], None]]
 """Work, and who is told: the result, None for an append, or the error."""
+
+FEW = 4
+"""Jobs of one turn of the loop that are committed in it."""
+
+QUICK = 0.001
+"""Seconds that a commit may take for the next one to be made on the loop's own thread."""
 
 _SOONEST = 0.02
 _LATEST = 0.1
@@ -62,7 +72,16 @@ class Committer:
         self._turn = turn
         self._busy_timeout = busy_timeout
         self._on_change = on_change
-        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._jobs: SimpleQueue[list[Job] | None] = SimpleQueue()
+        self._gathered: list[Job] = []
+        """Jobs of this turn of the loop."""
+        self._is_brief = True
+        self._handed_over = 0
+        """Batches that are with the thread and not settled."""
+        self._taken = 0
+        """Of those, how many the thread is committing."""
+        self._is_quick = True
+        """Whether the last commit took less than QUICK."""
         self._version: int | None = None
         self._stopped: Callable[[Any], None] = lambda _: None
         self._changed = False
@@ -71,9 +90,42 @@ class Committer:
         self._transitions: Transitions
         self._connection: sqlite3.Connection
 
-    def submit(self, job: Job) -> None:
-        """Queue a job; those of one thread are done in the order of the calls."""
-        self._jobs.put(job)
+    def submit(self, job: Job, *, brief: bool = False) -> None:
+        """Queue a job, from the loop; jobs are done in the order of the calls. `brief`: it takes next to no time."""
+        if not self._gathered:
+            self._loop.call_soon(self._hand_over)
+            self._is_brief = True
+        self._is_brief &= brief
+        self._gathered.append(job)
+
+    def _hand_over(self) -> None:
+        """Commit what this turn of the loop has asked for: here if that is sure to be quick, else on the thread."""
+        gathered, self._gathered = self._gathered, []
+        if not gathered:
+            return
+        if self._is_brief and len(gathered) <= FEW and not self._handed_over and self._is_quick:
+            outcomes = self._commit_here(gathered)
+            if outcomes is not None:
+                _deliver(self._loop, outcomes)
+                self._tell_change()
+                return
+        self._handed_over += 1
+        self._jobs.put(gathered)
+
+    def _commit_here(self, batch: list[Job]) -> list[tuple[Callable[[Any], None], Any]] | None:
+        """Commit on the loop's own thread; None if that cannot be done at once."""
+        if not self._turn.acquire(blocking=False):
+            return None
+        began = time.perf_counter()
+        try:
+            outcomes = self._attempt(batch, _apply, self._begin)
+        except Exception:  # the thread meets it again, waits where that helps, and tells what is wrong
+            self._undo()
+            return None
+        finally:
+            self._turn.release()
+            self._is_quick = time.perf_counter() - began < QUICK
+        return [(done, outcome) for (_, done), outcome in zip(batch, outcomes, strict=True)]
 
     def run(self, opened: Callable[[Any], None]) -> None:
         """The thread: open, commit until told to stop, close. `opened` is told None or the error."""
@@ -86,7 +138,10 @@ class Committer:
         try:
             self._tell([(opened, None)])
             while batch := self._next_batch():
-                self._tell(self._commit(batch))
+                began = time.perf_counter()
+                outcomes = self._commit(batch)
+                self._is_quick = time.perf_counter() - began < QUICK
+                self._tell([*outcomes, (self._settled, self._taken)])
                 self._tell_change()
         finally:
             self._connection.close()
@@ -95,24 +150,30 @@ class Committer:
     def stop(self, stopped: Callable[[Any], None] = lambda _: None) -> None:
         """End the thread after everything that is queued; `stopped` is told once the connection is closed."""
         self._stopped = stopped
+        self._hand_over()
         self._jobs.put(None)
+
+    def _settled(self, batches: int) -> None:
+        self._handed_over -= batches
 
     def _next_batch(self) -> list[Job]:
         """Wait for jobs and take all; empty means stop."""
         jobs = self._jobs
         while True:
             try:
-                job = jobs.get(timeout=self._patience())
+                more = jobs.get(timeout=self._patience())
                 break
             except Empty:
                 self._glance()
                 self._tell_change()
         batch: list[Job] = []
-        while job is not None:
-            batch.append(job)
+        self._taken = 0
+        while more is not None:
+            batch += more
+            self._taken += 1
             if jobs.empty():
                 return batch
-            job = jobs.get()
+            more = jobs.get()
         if batch:
             jobs.put(None)  # first what came before the stop
         return batch
@@ -120,7 +181,7 @@ class Committer:
     def _commit(self, batch: Sequence[Job]) -> list[tuple[Callable[[Any], None], Any]]:
         with self._turn:
             try:
-                outcomes = self._attempt(batch, _apply)
+                outcomes = self._attempt(batch, _apply, self._begin_patiently)
             except Exception as error:
                 self._undo()
                 if len(batch) == 1 or strikes_all(error):
@@ -132,14 +193,16 @@ class Committer:
     def _commit_carefully(self, batch: Sequence[Job]) -> Sequence[Any]:
         """Commit a batch in which one job failed in an unforeseen way, without that job."""
         try:
-            return self._attempt(batch, self._apply_alone)
+            return self._attempt(batch, self._apply_alone, self._begin_patiently)
         except Exception as error:
             self._undo()
             return self._refuse_all(batch, error)
 
-    def _attempt(self, batch: Sequence[Job], apply: Callable[[Work, Transitions], Any]) -> Sequence[Any]:
+    def _attempt(
+        self, batch: Sequence[Job], apply: Callable[[Work, Transitions], Any], begin: Callable[[], None]
+    ) -> Sequence[Any]:
         connection, transitions = self._connection, self._transitions
-        patiently(self._begin, self._busy_timeout)
+        begin()
         self._look()
         outcomes: list[Any] = []
         for work, _ in batch:
@@ -160,6 +223,9 @@ class Committer:
 
     def _begin(self) -> None:
         self._connection.execute("BEGIN IMMEDIATE")
+
+    def _begin_patiently(self) -> None:
+        patiently(self._begin, self._busy_timeout)
 
     def _apply_alone(self, work: Work, transitions: Transitions) -> Any:
         connection = self._connection
@@ -196,7 +262,7 @@ class Committer:
 
     def _glance(self) -> None:
         """The same between transactions."""
-        with contextlib.suppress(sqlite3.Error):  # the next transaction meets it again, and has somebody to tell
+        with contextlib.suppress(sqlite3.Error), self._turn:  # the next transaction meets it again, and tells somebody
             self._look()
 
     def _patience(self) -> float:

@@ -123,7 +123,7 @@ class SQLiteStore:
         Raises:
             ConflictError: the key belongs to a run with another input or version.
         """
-        return await self._write(lambda transitions: transitions.create(new, owner))
+        return await self._write(lambda transitions: transitions.create(new, owner), brief=True)
 
     def append(self, append: Append, done: Callable[[Verdict], None]) -> None:
         """Queue an append; `done` is called on the loop with its verdict, once it is durable or refused.
@@ -133,7 +133,7 @@ class SQLiteStore:
         """
         if self._committer is None:
             raise self._closed()
-        self._committer.submit((append, done))
+        self._committer.submit((append, done), brief=True)
 
     async def register(self, process: ProcessRecord, lease: float) -> None:
         """Announce a process, with a lease in seconds."""
@@ -250,11 +250,11 @@ class SQLiteStore:
         await ended
         self._threads.pop(part).join()
 
-    async def _write(self, work: Callable[[Transitions], _T]) -> _T:
+    async def _write(self, work: Callable[[Transitions], _T], *, brief: bool = False) -> _T:
         if self._committer is None:
             raise self._closed()
         result, settle = _promise()
-        self._committer.submit((work, settle))
+        self._committer.submit((work, settle), brief=brief)
         answer: _T = await result
         return answer
 
