@@ -2,7 +2,7 @@
 
 Peers are installed into an environment of their own, benchmarks/.peers. Machines are shared and noisy: each figure is
 the median of several rounds, each round measures both sides one after the other, and what counts is the ratio.
-Arguments: names of sections to run (steps, prebuild, watch, types); default all. `--rounds N`, default 5.
+Arguments: names of sections to run; default all. `--rounds N`, default 5.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import imports
 import prebuild
 import typecheck
 import watch
@@ -30,12 +31,14 @@ Row = tuple[str, str, float, str, bool]
 def peers() -> Path:
     """The interpreter of the peers' environment, made on first use."""
     python = PEERS / "bin" / "python"
-    if not (PEERS / ".installed").exists():
+    wanted = (HERE / "requirements-peers.txt").read_text(encoding="utf-8")
+    stamp = PEERS / ".installed"
+    if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
         print("installing the peers into benchmarks/.peers", file=sys.stderr)
         subprocess.run([sys.executable, "-m", "venv", str(PEERS)], check=True)
         pins = ["--require-hashes", "-r", str(HERE / "requirements-peers.txt")]
         subprocess.run([str(python), "-m", "pip", "install", "-q", *pins], check=True)
-        (PEERS / ".installed").touch()
+        stamp.write_text(wanted, encoding="utf-8")
     return python
 
 
@@ -49,36 +52,53 @@ def measure(python: Path, script: str, *arguments: object) -> dict[str, float]:
 
 
 def steps(rounds: int) -> list[Row]:
-    """Durable steps per second against DBOS on the same kind of file, and the cost of a long run."""
+    """Durable steps per second against peers and plain SQLite on the same disk, and the cost of a long run."""
     peer = peers()
-    # Enough runs that both logs have reached their size: a file that still grows costs more at each commit.
-    ours, theirs = [], []
+    # Enough runs that the logs have reached their size: a file that still grows costs more at each commit.
+    ours, dbos, langgraph, raw = [], [], [], []
     for _ in range(rounds):
         ours.append(measure(Path(sys.executable), "steps_wfgen.py", 200, 100))
-        theirs.append(measure(peer, "steps_dbos.py", 60, 100))
+        raw.append(measure(Path(sys.executable), "commits.py", 2000))
+        dbos.append(measure(peer, "steps_dbos.py", 60, 100))
+        langgraph.append(measure(peer, "steps_langgraph.py", 30, 100))
 
-    def ratio(figure: str, against: str) -> float:
-        return statistics.median(o[figure] / t[against] for o, t in zip(ours, theirs, strict=True))
+    def ratio(figure: str, against: list[dict[str, float]]) -> float:
+        name = figure.partition(",")[0]
+        return statistics.median(o[figure] / t[name] for o, t in zip(ours, against, strict=True))
 
     def show(figures: list[dict[str, float]], name: str) -> str:
         return f"{statistics.median(f[name] for f in figures):,.0f}/s"
 
-    one, blocking, many = ratio("one", "one"), ratio("one, synchronous steps", "one"), ratio("many", "many")
+    def row(what: str, figure: str, peer_name: str, against: list[dict[str, float]], aim: float) -> Row:
+        name, found = figure.partition(",")[0], ratio(figure, against)
+        verdict = f">= {aim:g}" if aim else ""
+        return f"{what}: {show(ours, figure)}", f"{peer_name}: {show(against, name)}", found, verdict, found >= aim
+
     flat = statistics.median(o["flat"] for o in ours)
     return [
-        ("durable steps, ten-step runs, one at a time: " + show(ours, "one"),
-         "DBOS on SQLite: " + show(theirs, "one"), one, ">= 5", one >= 5),
-        ("the same with synchronous steps: " + show(ours, "one, synchronous steps"),
-         "DBOS on SQLite, asynchronous: " + show(theirs, "one"), blocking, "", True),
-        ("the same, 100 runs at once: " + show(ours, "many"),
-         "DBOS on SQLite: " + show(theirs, "many"), many, ">= 20", many >= 20),
-        ("one run of 1,000 steps: its last 100", "its first 100", flat, "<= 1.3", flat <= 1.3),
-    ]  # fmt: skip
+        row("durable steps, ten-step runs, one at a time", "one", "SQLite, commits of one row", raw, 0.5),
+        row("the same", "one", "DBOS on SQLite", dbos, 8),
+        row("the same with synchronous steps", "one, synchronous steps", "DBOS on SQLite, asynchronous", dbos, 0),
+        row("the same", "one", "LangGraph, SQLite saver", langgraph, 0),
+        row("100 runs at once", "many", "DBOS on SQLite", dbos, 60),
+        row("the same", "many", "LangGraph, SQLite saver", langgraph, 20),
+        ("one run of 1,000 steps: its last 100", "its first 100", flat, "<= 1.1", flat <= 1.1),
+    ]
+
+
+def latency(rounds: int) -> list[Row]:
+    """From a hook that is resumed to the step behind it."""
+    found = [measure(Path(sys.executable), "latency.py", 300) for _ in range(rounds)]
+    p50, p99 = (statistics.median(f[name] for f in found) for name in ("p50", "p99"))
+    what = f"hook resumed to next step started, same process, p50 in ms (p99 {p99:.1f})"
+    return [(what, "", p50, "<= 5", p50 <= 5)]
 
 
 def main() -> None:
     sections: dict[str, Callable[[int], list[Row]]] = {
         "steps": steps,
+        "latency": latency,
+        "imports": imports.rows,
         "prebuild": prebuild.rows,
         "watch": watch.rows,
         "types": typecheck.rows,

@@ -27,6 +27,7 @@ COMMANDS = {
     "runs": "runs",
     "hooks": "hooks",
     "worker": "worker",
+    "keys": "keys",
     "doctor": "doctor",
 }
 """Command -> its module in this package, in the order of the help."""

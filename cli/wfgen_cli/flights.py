@@ -17,6 +17,8 @@ from wfgen.manifest import Span
 from wfgen.store import queries
 from wfgen.store.engines import open_store
 from wfgen.store.faults import fault
+from wfgen.store.filters import RunQuery
+from wfgen.store.listing import list_runs
 from wfgen.store.schema import APPLICATION_ID, MIGRATIONS
 from wfgen.store.sqlite import SQLiteStore
 from wfgen_cli import terminal
@@ -164,7 +166,7 @@ def look_at(settings: Settings, today: Snapshot, *, is_complete: bool = True) ->
         return Flights((), today.workflows, missing=store.path)
     found: list[Flight] = []
     with _reading(store.path) as connection:
-        runs = queries.list_runs(connection, None, ("pending", "running", "waiting"), MOST + 1)
+        runs = list_runs(connection, RunQuery(status=("pending", "running", "waiting", "paused"), limit=MOST + 1))
         for run in runs[:MOST]:
             found.append(_flight(run, queries.history(connection, run.run_id, 0), today, is_complete))
     return Flights(tuple(found), today.workflows, is_cut=len(runs) > MOST)

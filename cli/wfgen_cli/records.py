@@ -10,6 +10,7 @@ from wfgen_cli.terminal import moment, printable, span
 
 if TYPE_CHECKING:
     from wfgen.events import Event
+    from wfgen.history import HistoryEntry
     from wfgen.store.protocol import HookRecord, RunRecord
 
 ROOT_BRANCH = "0"
@@ -36,6 +37,7 @@ def run_data(run: RunRecord) -> dict[str, Any]:
         "error": error,
         "idempotency_key": run.idempotency_key,
         "parent": run.parent,
+        "tags": list(run.tags),
         "claims": run.claims,
         "owner": run.owner,
         "created_at": run.created_at,
@@ -53,6 +55,17 @@ def event_data(event: Event) -> dict[str, Any]:
         "key": event.key,
         "data": event.data,
         "payload": decoded(event.payload),
+    }
+
+
+def entry_data(entry: HistoryEntry) -> dict[str, Any]:
+    """What a history knows of an event beside what is recorded. Durations are in seconds."""
+    return {
+        "step": entry.step,
+        "attempt": entry.attempt,
+        "process": entry.process,
+        "duration": entry.duration,
+        "undone": entry.is_undone,
     }
 
 
@@ -80,7 +93,9 @@ def step_of(event: Event) -> str:
 def line_of(event: Event) -> str:
     """An event in one line: what happened, to which step, and how long it took."""
     words = event.type.replace("_", " ")
-    step = step_of(event)
+    step = "" if event.type == "progress" else step_of(event)
+    if event.type == "emitted":
+        step = printable(event.data["event"])
     detail = detail_of(event)
     return f"{words}{f' {step}' if step else ''}{f' ({detail})' if detail else ''}"
 
@@ -102,6 +117,14 @@ def detail_of(event: Event) -> str:
             return f"{'until' if event.key else 'the run has to end by'} {moment(data.get('due'))}"
         case "hook_created":
             return "" if data.get("due") is None else f"until {moment(data['due'])}"
+        case "progress":
+            total, message = data["total"], data["message"]
+            done = f"{data['done']:g}{'' if total is None else f' of {total:g}'}"
+            return done if message is None else f"{done}: {printable(message)}"
+        case "rolled_back" | "run_retried" | "rollback_requested":
+            return f"back to {data['to']}"
+        case "run_terminated":
+            return printable(data.get("reason") or "")
         case "hook_rejected" | "run_failed":
             return _error(data)
         case _:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from wfgen_cli.finding import Tags
 from wfgen_cli.options import AsJson, Dash, EngineUrl, Input, InputFile, Project, example, new_app
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def run(
         str | None, typer.Option("--idempotency-key", metavar="KEY", help="The same key gives the same run.")
     ] = None,
     version: Annotated[str | None, typer.Option("--version", metavar="V", help="Default: the latest.")] = None,
+    tags: Tags = None,
     project: Project = None,
     engine: EngineUrl = None,
     as_json: AsJson = False,
@@ -66,7 +68,9 @@ def run(
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, signal.raise_signal, signal.SIGINT)
         async with open_engine(registry, settings) as opened:
             with advised():
-                run = await opened.start_run_json(name, text, version=version, idempotency_key=idempotency_key)
+                run = await opened.start_run_json(
+                    name, text, version=version, idempotency_key=idempotency_key, tags=tags or ()
+                )
             started.append(run.id)
             terminal.note(f"run {run.id}")
             async for event in events_of(opened, run.id):

@@ -1,4 +1,4 @@
-"""`wfgen runs`: what is recorded of runs, and asking one to stop."""
+"""`wfgen runs`: what is recorded of runs, and asking one to stop; other commands are in `controls` and `upkeep`."""
 
 from __future__ import annotations
 
@@ -8,15 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from wfgen_cli import controls, upkeep
+from wfgen_cli.finding import Since, Until
 from wfgen_cli.options import AsJson, EngineUrl, Project, example, new_app
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from wfgen.events import Event
-    from wfgen.settings import Settings
-    from wfgen.store.protocol import HookRecord, RunRecord, RunStatus
+    from wfgen.store.filters import RunFilters
+    from wfgen.store.protocol import HookRecord, RunRecord
 
 app = new_app(
-    help="List, show and cancel runs.",
+    help="List, show and control runs.",
     epilog=example("wfgen runs list --status failed", "wfgen runs show RUN_ID"),
     no_args_is_help=True,
 )
@@ -33,29 +37,68 @@ class Status(Enum):
     completed = "completed"
     failed = "failed"
     cancelled = "cancelled"
+    paused = "paused"
+    terminated = "terminated"
 
 
-@app.command("list", epilog=example("wfgen runs list --workflow greeting --status failed --json"))
+@app.command(
+    "list",
+    epilog=example(
+        "wfgen runs list --workflow greeting --status failed --since 1d", "wfgen runs list --tag crm --json"
+    ),
+)
 def list_(
     workflow: Annotated[str | None, typer.Option("--workflow", "-w", metavar="NAME", help="Of this workflow.")] = None,
+    version: Annotated[str | None, typer.Option("--version", metavar="V", help="Of this version.")] = None,
     status: Annotated[list[Status] | None, typer.Option("--status", "-s", help="Of this status; repeatable.")] = None,
+    tag: Annotated[str | None, typer.Option("--tag", metavar="TAG", help="With this tag.")] = None,
+    since: Since = None,
+    until: Until = None,
+    key: Annotated[
+        str | None, typer.Option("--idempotency-key", metavar="KEY", help="Started with this idempotency key.")
+    ] = None,
+    parent: Annotated[str | None, typer.Option("--parent", metavar="RUN_ID", help="Children of this run.")] = None,
+    code: Annotated[str | None, typer.Option("--code", metavar="CODE", help="Failed with this error code.")] = None,
+    before: Annotated[
+        str | None, typer.Option("--before", metavar="RUN_ID", help="The page after this run, the last of one before.")
+    ] = None,
+    stranded: Annotated[
+        bool, typer.Option("--stranded", help="Unfinished, of a workflow or version that is not here.")
+    ] = False,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many at most.")] = 50,
     project: Project = None,
     engine: EngineUrl = None,
     as_json: AsJson = False,
 ) -> None:
-    """List runs, the newest first."""
+    """List runs, the newest first; those that fit all options."""
     from wfgen_cli import terminal
+    from wfgen_cli.failures import ArgumentError
+    from wfgen_cli.finding import known_workflows, moment_of, stranded_runs
     from wfgen_cli.project import load_settings
     from wfgen_cli.records import run_data
     from wfgen_cli.stores import connected, missing_file
 
     settings = load_settings(project, engine=engine)
+    filters: RunFilters = {
+        "workflow": workflow,
+        "version": version,
+        "status": [one.value for one in status] if status else None,
+        "tag": tag,
+        "since": moment_of(since, "--since"),
+        "until": moment_of(until, "--until"),
+        "idempotency_key": key,
+        "parent": parent,
+        "error_code": code,
+        "before": before,
+    }
+    if stranded and any(value is not None for value in filters.values()):
+        raise ArgumentError("--stranded goes with --limit alone.")
 
-    async def fetch() -> list[RunRecord]:
+    async def fetch() -> Sequence[RunRecord]:
         async with connected(settings) as store:
-            wanted: list[RunStatus] | None = [one.value for one in status] if status else None
-            return await store.list_runs(workflow=workflow, status=wanted, limit=limit)
+            if stranded:
+                return await stranded_runs(store, known_workflows(settings), limit)
+            return await store.list_runs(limit=limit, **filters)
 
     missing = missing_file(settings)
     found = [] if missing else asyncio.run(fetch())
@@ -66,30 +109,41 @@ def list_(
         terminal.note(f"No runs: {missing} does not exist yet." if missing else "No runs.")
         return
     terminal.table(
-        ("RUN", "WORKFLOW", "VERSION", "STATUS", "STARTED", "TOOK"),
-        ((r.run_id, r.workflow, r.version, r.status, terminal.moment(r.created_at), _took(r)) for r in found),
+        ("RUN", "WORKFLOW", "VERSION", "STATUS", "STARTED", "TOOK", "TAGS"),
+        (
+            (r.run_id, r.workflow, r.version, r.status, terminal.moment(r.created_at), _took(r), ", ".join(r.tags))
+            for r in found
+        ),
     )
 
 
 @app.command(epilog=example("wfgen runs show run_0123456789abcdef"))
 def show(run_id: RunIdArgument, project: Project = None, engine: EngineUrl = None, as_json: AsJson = False) -> None:
-    """Show one run: status, input, result or error, and the hooks that it waits for."""
+    """Show one run: status, input, result or error, its steps, and the hooks that it waits for.
+
+    A step that has begun and recorded nothing yet is pending here.
+    """
+    from wfgen.step_states import step_states
     from wfgen_cli import terminal
     from wfgen_cli.project import load_settings
     from wfgen_cli.records import hook_data, run_data
-    from wfgen_cli.stores import command, connected
+    from wfgen_cli.step_tables import graph_of, say_steps, step_data
+    from wfgen_cli.stores import command, connected, require_store
 
     settings = load_settings(project, engine=engine)
-    _require_store(settings, run_id)
+    require_store(settings, run_id)
 
-    async def fetch() -> tuple[RunRecord, list[HookRecord]]:
+    async def fetch() -> tuple[RunRecord, list[HookRecord], list[Event]]:
         async with connected(settings) as store:
-            return await store.get_run(run_id), list(await store.hooks(run_id=run_id))
+            run = await store.get_run(run_id)
+            return run, list(await store.hooks(run_id=run_id)), await store.history(run_id)
 
-    run, hooks = asyncio.run(fetch())
+    run, hooks, events = asyncio.run(fetch())
+    steps = step_states(events, run.status, graph_of(settings, run.workflow, run.version))
     data = run_data(run)
     if as_json:
-        terminal.say_json({**data, "hooks": [hook_data(hook) for hook in hooks]})
+        listed = {"hooks": [hook_data(hook) for hook in hooks], "steps": [step_data(step) for step in steps]}
+        terminal.say_json({**data, **listed})
         return
     rows = {
         "run": run.run_id,
@@ -100,6 +154,8 @@ def show(run_id: RunIdArgument, project: Project = None, engine: EngineUrl = Non
         "claims": run.claims,
         "owner": run.owner,
         "key": run.idempotency_key,
+        "tags": ", ".join(run.tags) or None,
+        "parent": run.parent,
         "input": None if run.input is None else run.input.decode(),
         "result": None if run.output is None else run.output.decode(),
         "error": None if run.error_type is None else f"{run.error_type}: {run.error}",
@@ -112,30 +168,63 @@ def show(run_id: RunIdArgument, project: Project = None, engine: EngineUrl = Non
         due = "" if hook.due is None else f" until {terminal.moment(hook.due)}"
         resume = command("hooks", "resume", hook.token, "--input", "JSON", project=project, engine=engine)
         terminal.say(f"{'waits':<9} for hook {terminal.printable(hook.name)}{due}\n{'':<9} {resume}")
+    if steps:
+        terminal.say("")
+        say_steps(steps)
 
 
 @app.command(epilog=example("wfgen runs history run_0123456789abcdef --json"))
-def history(run_id: RunIdArgument, project: Project = None, engine: EngineUrl = None, as_json: AsJson = False) -> None:
-    """Print all that is recorded of a run, in order."""
-    from wfgen_cli import terminal
-    from wfgen_cli.project import load_settings
-    from wfgen_cli.records import detail_of, event_data, step_of
-    from wfgen_cli.stores import connected
+def history(
+    run_id: RunIdArgument,
+    types: Annotated[
+        list[str] | None, typer.Option("--type", metavar="TYPE", help="Of this type, such as step_failed; repeatable.")
+    ] = None,
+    step: Annotated[str | None, typer.Option("--step", metavar="NAME", help="Of the steps of this name.")] = None,
+    project: Project = None,
+    engine: EngineUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print all that is recorded of a run, in order, or what is asked for of it.
 
+    What was undone by a retry or a rollback is marked.
+    """
+    from typing import get_args
+
+    from wfgen.events import EventType
+    from wfgen.history import entries
+    from wfgen.step_states import base_name
+    from wfgen_cli import terminal
+    from wfgen_cli.failures import ArgumentError
+    from wfgen_cli.project import load_settings
+    from wfgen_cli.records import detail_of, entry_data, event_data, step_of
+    from wfgen_cli.stores import connected, require_store
+
+    for one in types or ():
+        if one not in get_args(EventType):
+            raise ArgumentError(f"--type {one!r} is none.", hint=f"There is {', '.join(get_args(EventType))}.")
     settings = load_settings(project, engine=engine)
-    _require_store(settings, run_id)
+    require_store(settings, run_id)
 
     async def fetch() -> list[Event]:
         async with connected(settings) as store:
             return await store.history(run_id)
 
     events = asyncio.run(fetch())
+    shown = [
+        (event, entry)
+        for event, entry in zip(events, entries(events), strict=True)
+        if (not types or event.type in types)
+        and (step is None or (event.key is not None and step in (entry.step, base_name(event.key))))
+    ]
     if as_json:
-        terminal.say_json([event_data(event) for event in events])
+        terminal.say_json([{**event_data(event), **entry_data(entry)} for event, entry in shown])
         return
     terminal.table(
         ("SEQ", "TIME", "EVENT", "STEP", "DETAIL"),
-        ((e.seq, terminal.moment(e.time), e.type, step_of(e), detail_of(e)) for e in events),
+        (
+            (e.seq, terminal.moment(e.time), e.type, step_of(e), f"{'undone ' * entry.is_undone}{detail_of(e)}")
+            for e, entry in shown
+        ),
     )
 
 
@@ -148,10 +237,10 @@ def cancel(run_id: RunIdArgument, project: Project = None, engine: EngineUrl = N
     from wfgen.ids import RunId
     from wfgen_cli import terminal
     from wfgen_cli.project import load_settings
-    from wfgen_cli.stores import connected
+    from wfgen_cli.stores import connected, require_store
 
     settings = load_settings(project, engine=engine)
-    _require_store(settings, run_id)
+    require_store(settings, run_id)
 
     async def send() -> str:
         async with connected(settings) as store:
@@ -166,19 +255,11 @@ def cancel(run_id: RunIdArgument, project: Project = None, engine: EngineUrl = N
         terminal.say(f"{run_id} is asked to stop; the process that works it carries that out.")
 
 
-def _require_store(settings: Settings, run_id: str) -> None:
-    from wfgen.errors import UnknownRunError
-    from wfgen_cli.stores import missing_file
-
-    missing = missing_file(settings)
-    if missing is not None:
-        raise UnknownRunError(
-            f"there is no run {run_id!r}: the store {missing} does not exist yet.",
-            hint="Check --project and --engine; `wfgen doctor` shows which store is meant.",
-        )
-
-
 def _took(run: RunRecord) -> str:
     from wfgen_cli.terminal import span
 
     return "-" if run.finished_at is None else span(run.finished_at - run.created_at)
+
+
+controls.add_to(app)
+upkeep.add_to(app)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from wfgen_cli.finding import Tags
 from wfgen_cli.options import AsJson, Dash, EngineUrl, Input, InputFile, Project, example, new_app
 
 app = new_app()
@@ -22,6 +23,7 @@ def start(
         str | None, typer.Option("--idempotency-key", metavar="KEY", help="The same key gives the same run.")
     ] = None,
     version: Annotated[str | None, typer.Option("--version", metavar="V", help="Default: the latest.")] = None,
+    tags: Tags = None,
     project: Project = None,
     engine: EngineUrl = None,
     as_json: AsJson = False,
@@ -45,7 +47,9 @@ def start(
     async def record() -> RunRecord:
         async with open_engine(registry, settings, work=False) as opened:
             with advised():
-                run = await opened.start_run_json(name, text, version=version, idempotency_key=idempotency_key)
+                run = await opened.start_run_json(
+                    name, text, version=version, idempotency_key=idempotency_key, tags=tags or ()
+                )
             return await run.info()
 
     started = asyncio.run(record())

@@ -8,8 +8,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wfgen.encryption import load_keys
 from wfgen.environment import Environment
+from wfgen.errors import UnknownRunError
 from wfgen.store.engines import open_store
+from wfgen.store.sealed import sealed
 from wfgen.store.sqlite import SQLiteStore
 
 if TYPE_CHECKING:
@@ -27,6 +30,20 @@ def missing_file(settings: Settings) -> Path | None:
     return store.path if isinstance(store, SQLiteStore) and not store.path.exists() else None
 
 
+def require_store(settings: Settings, run_id: str) -> None:
+    """See that there is a store in which a run could be.
+
+    Raises:
+        UnknownRunError: its file does not exist.
+    """
+    missing = missing_file(settings)
+    if missing is not None:
+        raise UnknownRunError(
+            f"there is no run {run_id!r}: the store {missing} does not exist yet.",
+            hint="Check --project and --engine; `wfgen doctor` shows which store is meant.",
+        )
+
+
 @contextlib.asynccontextmanager
 async def connected(settings: Settings) -> AsyncIterator[Store]:
     """Open the store of the engine that the settings name.
@@ -34,8 +51,9 @@ async def connected(settings: Settings) -> AsyncIterator[Store]:
     Raises:
         ConfigurationError: the engine's URL is none.
         StoreError: the store cannot be used.
+        EncryptionError: the keys cannot.
     """
-    store = open_store(settings.engine, settings.project, Environment())
+    store = sealed(open_store(settings.engine, settings.project, Environment()), load_keys(settings))
     await store.open()
     try:
         yield store

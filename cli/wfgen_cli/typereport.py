@@ -40,9 +40,10 @@ _LAMBDA = "Cannot infer type of lambda"
 second finding in the same place. The lambda is fine."""
 _DEFINED_HERE = " defined here"
 _VARIANTS = "Possible overload variant"
-_LITERAL = re.compile(r"Literal\['([^']*)'\]")
+_TARGET = re.compile(r"target: Literal\['([^']*)'\]")
+_CONTINUES = "on_error: Literal['continue']"
 _WORKER = re.compile(
-    r"def do\(self, step: str, target: Literal\['([^']*)'\],(?: data: (.*?),)? \*,.*-> Coroutine\[Any, Any, (.*)\]"
+    r"def do\((?:self, )?step: str, target: Literal\['([^']*)'\],(?: data: (.*?),)? \*,.*-> Coroutine\[Any, Any, (.*)\]"
 )
 _SHOWN = 3
 """Overload variants that a hint shows."""
@@ -172,7 +173,9 @@ def _hint(notes: Sequence[str], source: str) -> str | None:
         return None
     if texts[0].startswith(_VARIANTS):
         variants = texts[1:]
-        meant = [v for v in variants if any(name in source for name in _LITERAL.findall(v))]
+        meant = [v for v in variants if (target := _TARGET.search(v)) is not None and target[1] in source]
+        # A worker's id has a second overload, for on_error="continue".
+        meant = [v for v in meant if (_CONTINUES in v) == ("continue" in source)] or meant
         if not meant and len(variants) > _SHOWN:
             return f"It has {len(variants)} variants, and none fits."
         return _cut(" ".join(_variant(text) for text in (meant or variants)[:_SHOWN]))

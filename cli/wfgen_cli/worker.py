@@ -31,10 +31,16 @@ LIMIT = 10_000
 UNFINISHED: tuple[RunStatus, ...] = ("pending", "running", "waiting")
 
 
-@app.command(epilog=example("wfgen worker", "wfgen worker --until-idle --json"))
+@app.command(epilog=example("wfgen worker", "wfgen worker --until-idle --json", "wfgen worker --reload"))
 def worker(
     until_idle: Annotated[
         bool, typer.Option("--until-idle", help="End when no run can go on in the next minute.")
+    ] = False,
+    reload: Annotated[
+        bool, typer.Option("--reload", help="For development: prebuild and start anew whenever a source changes.")
+    ] = False,
+    poll: Annotated[
+        bool, typer.Option("--poll", help="With --reload: look once a second instead of waiting for events.")
     ] = False,
     project: Project = None,
     engine: EngineUrl = None,
@@ -50,6 +56,15 @@ def worker(
     from wfgen_cli.stores import place_of
 
     settings = load_settings(project, engine=engine)
+    if reload:
+        from wfgen_cli.failures import ArgumentError
+        from wfgen_cli.reloading import keep_working
+
+        if until_idle:
+            raise ArgumentError("--reload and --until-idle exclude each other.")
+        arguments = [] if engine is None else ["--engine", engine]
+        keep_working(settings, [*arguments, "--json"] if as_json else arguments, poll=poll)
+        return
     registry = load_registry(settings)
     usable = _loadable(registry)
     show_logs(engine=logging.INFO)

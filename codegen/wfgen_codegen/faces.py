@@ -12,7 +12,7 @@ def face(source: SourceFile) -> SourceFile:
 
     While this stays as it is, a change of the file changes its own outputs and no others.
     """
-    inside = {"body": (), "span": _NOWHERE, "code_key": "", "steps_hash": ""}
+    inside = {"body": (), "span": _NOWHERE, "before": None, "after": None, "code_key": "", "steps_hash": ""}
     workflows = tuple(entry.model_copy(update=inside) for entry in source.workflows)
     workers = tuple(entry.model_copy(update={"span": _NOWHERE}) for entry in source.workers)
     return source.model_copy(update={"source_hash": "", "workflows": workflows, "workers": workers})

@@ -88,7 +88,9 @@ class _Chart:
 
     def draw(self, entry: WorkflowEntry) -> Code:
         start = self._node(entry.name, _STADIUM)
-        flow = self._body(entry.body, [_End(start)])
+        flow = self._body((*(entry.before or ()), *entry.body), [_End(start)])
+        if entry.after:
+            flow = self._body(entry.after, [*flow.on, *flow.returned, *flow.raised])
         end = self._node("end", _STADIUM)
         self._connect([*flow.on, *flow.returned], end)
         if flow.raised:

@@ -103,6 +103,8 @@ class Handle:
     """Those with an overload of their own; empty when there are too many."""
     any_id: bool
     """Whether any string is taken as a worker's id, because there are too many for overloads."""
+    or_error: bool
+    """Whether the ids have overloads for `on_error="continue"` too; else the result is Any, or the error."""
 
 
 @dataclass(frozen=True, slots=True)

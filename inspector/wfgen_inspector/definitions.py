@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from wfgen.manifest import DYNAMIC, Opaque, Span, WorkerEntry, WorkflowEntry, walk
 from wfgen.names import is_name
-from wfgen_inspector import policies
+from wfgen_inspector import around, policies
 from wfgen_inspector.body import Body, build
 from wfgen_inspector.body.flow import Mark
 from wfgen_inspector.body.holders import unfollowed
@@ -253,9 +253,14 @@ class Definitions:
             signature = workflow_signature(home, function, name)
             body = build(reading, function, signature.handle, home.module)
         nodes = body.nodes
+        if "middleware" in keywords:
+            reading.middleware += policies.elements(keywords["middleware"], scope) or []
+        before = around.tasks(reading, "before", keywords.get("before"))
+        after = around.tasks(reading, "after", keywords.get("after"))
         types = (signature.input, signature.output, signature.context, *body.payloads)
         local = reading.declarations.closure(name for text in types if text is not None for name in text.local)
-        linked = not any(unpack(getattr(node, "target", None)) for node in walk(nodes))
+        every = (*(before.steps or ()), *nodes, *(after.steps or ()))
+        linked = not any(unpack(getattr(node, "target", None)) for node in walk(every))
         output = signature.output.text
         shown = (name, version, signature.input and signature.input.text, signature.input_required, output)
         entry = WorkflowEntry(
@@ -279,14 +284,17 @@ class Definitions:
             imports=signature.imports,
             types=reading.payloads.shapes(None if text is None else text.text for text in types),
             body=nodes,
+            before=before.steps,
+            after=after.steps,
             interface_hash=interface_hash(
                 ["workflow", *shown, signature.context and signature.context.text, hooks(nodes)],
                 reading.declarations.get(sorted(local)),
             ),
             code_key="" if function is None else reading.keys.code(function, self._home(definition).module),
-            steps_hash=steps_hash(nodes),
+            steps_hash=steps_hash(every),
         )
-        self.workflows.append(WorkflowFact(entry, name_span, version_span, body.targets, tuple(sorted(local)), linked))
+        targets = (*before.targets, *body.targets, *after.targets)
+        self.workflows.append(WorkflowFact(entry, name_span, version_span, targets, tuple(sorted(local)), linked))
 
     def _worker(self, definition: _Definition) -> None:
         reading, keywords, scope = self.reading, definition.keywords, self.reading.scope

@@ -160,6 +160,7 @@ def _link_file(facts: FileFacts, names: _Names) -> FileFacts:
 
 def _link_workflow(fact: WorkflowFact, names: _Names, problems: list[Problem]) -> WorkflowFact:
     body = _relinked(fact.entry.body, lambda step: _link_step(step, names))
+    before, after = _link_tasks(fact.entry.before, names), _link_tasks(fact.entry.after, names)
     for target in fact.targets:
         if target.kind == "workflow" and target.reference is not None and _target("", target, names) is None:
             problems.append(
@@ -171,8 +172,23 @@ def _link_workflow(fact: WorkflowFact, names: _Names, problems: list[Problem]) -
                     file=target.file,
                 )
             )
-    entry = fact.entry.model_copy(update={"body": body, "steps_hash": steps_hash(body)})
+    hashed = steps_hash((*(before or ()), *body, *(after or ())))
+    entry = fact.entry.model_copy(update={"body": body, "before": before, "after": after, "steps_hash": hashed})
     return replace(fact, entry=entry, linked=True)
+
+
+def _link_tasks(tasks: tuple[Step, ...] | None, names: _Names) -> tuple[Step, ...] | None:
+    """Tasks before and after a run: named after the worker where its reference stands, else after the function."""
+    if tasks is None:
+        return None
+    linked = []
+    for task in tasks:
+        packed = unpack(task.target)
+        step = _link_step(task, names)
+        if packed is not None and packed[0].startswith(f"{names.package}.workers.") and step.target is not None:
+            step = step.model_copy(update={"name": step.target})
+        linked.append(step)
+    return tuple(linked)
 
 
 def _link_step(step: Step, names: _Names) -> Step:

@@ -10,7 +10,7 @@ from wfgen.manifest import DYNAMIC
 from wfgen_inspector.constants import evaluate
 from wfgen_inspector.scopes import Scope
 
-_RETRY = ("attempts", "delay", "factor", "maximum", "jitter", "on", "never")
+_RETRY = ("attempts", "delay", "factor", "maximum", "jitter", "on", "never", "within", "overlap")
 _RETRIES = frozenset({"wfgen.Retry", "wfgen.retry.Retry"})
 _TIMEDELTA = {
     "days": 86400.0,
@@ -31,7 +31,7 @@ def retry_policy(node: ast.expr, scope: Scope, quote: Quote) -> dict[str, Any] |
     Args:
         quote: gives an expression as written.
     """
-    call, where = _followed(node, scope)
+    call, where = followed(node, scope)
     if isinstance(call, ast.Constant) and call.value is None:
         return None
     if not isinstance(call, ast.Call) or where.qualified(call.func) not in _RETRIES:
@@ -43,7 +43,7 @@ def retry_policy(node: ast.expr, scope: Scope, quote: Quote) -> dict[str, Any] |
             return DYNAMIC
         if name in ("on", "never"):
             policy[name] = [quote(e) for e in value.elts] if isinstance(value, ast.Tuple) else [quote(value)]
-        elif name in ("delay", "maximum"):
+        elif name in ("delay", "maximum", "within"):
             policy[name] = duration(value, where)
         else:
             known = evaluate(value, where)
@@ -56,7 +56,7 @@ def duration(node: ast.expr, scope: Scope) -> str | None:
     known = evaluate(node, scope)
     if known is None or isinstance(known, str):
         return known
-    call, where = _followed(node, scope)
+    call, where = followed(node, scope)
     if isinstance(call, ast.Call) and where.qualified(call.func) == "datetime.timedelta":
         parts = [*zip(_TIMEDELTA, call.args, strict=False), *((k.arg, k.value) for k in call.keywords)]
         total = 0.0
@@ -73,7 +73,7 @@ def texts(node: ast.expr | None, scope: Scope) -> tuple[str, ...]:
     """A list of texts, such as tags; what is not known is `<dynamic>`."""
     if node is None:
         return ()
-    value, where = _followed(node, scope)
+    value, where = followed(node, scope)
     if not isinstance(value, ast.List | ast.Tuple | ast.Set):
         return (DYNAMIC,)
     known = [evaluate(element, where) for element in value.elts]
@@ -84,10 +84,16 @@ def quoted(node: ast.expr | None, scope: Scope, quote: Quote) -> tuple[str, ...]
     """Elements of a list as written, such as middleware."""
     if node is None:
         return ()
-    value, _ = _followed(node, scope)
+    found = elements(node, scope)
+    return (DYNAMIC,) if found is None else tuple(quote(element) for element, _ in found)
+
+
+def elements(node: ast.expr, scope: Scope) -> list[tuple[ast.expr, Scope]] | None:
+    """Elements of a list, each with the scope in which it stands; None if they are not known."""
+    value, where = followed(node, scope)
     if not isinstance(value, ast.List | ast.Tuple | ast.Set):
-        return (DYNAMIC,)
-    return tuple(quote(element) for element in value.elts)
+        return None
+    return [(element, where) for element in value.elts]
 
 
 def option(node: ast.expr | None, scope: Scope, default: str) -> str:
@@ -106,7 +112,7 @@ def known_text(node: ast.expr | None, scope: Scope) -> str | None:
     return DYNAMIC
 
 
-def _followed(node: ast.expr, scope: Scope) -> tuple[ast.expr, Scope]:
+def followed(node: ast.expr, scope: Scope) -> tuple[ast.expr, Scope]:
     """The value of a name that is assigned once, where it is assigned."""
     for _ in range(8):
         if not isinstance(node, ast.Name):

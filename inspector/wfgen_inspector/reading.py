@@ -29,7 +29,7 @@ from wfgen_inspector.program import Program
 from wfgen_inspector.renames import Renames
 from wfgen_inspector.replacing import with_replacement
 from wfgen_inspector.resolution import Resolver
-from wfgen_inspector.scopes import Function, Names, absolute, bindings
+from wfgen_inspector.scopes import Function, Names, Scope, absolute, bindings
 from wfgen_inspector.sources import Source, UnreadableError
 
 _TYPE_CALLS = frozenset({"NewType", "TypedDict", "NamedTuple", "namedtuple", "Enum"})
@@ -56,6 +56,8 @@ class Reading:
         """Calls of the handle's methods: the method, and whether it is awaited or passed on."""
         self.steps: set[ast.AST] = set()
         """Functions, lambdas and expressions that are targets of steps: what happens inside is no workflow code."""
+        self.middleware: list[tuple[ast.expr, Scope]] = []
+        """Middleware of the workflows, as written."""
         self.handles: dict[ast.AST, str] = {}
         """By function that was entered: the name that the handle has in it."""
         self.holders: list[Mark] = []

@@ -15,7 +15,7 @@ from wfgen_inspector.types import UNKNOWN_TYPE, TypeText, base_of, resolve, subs
 if TYPE_CHECKING:
     from wfgen_inspector.reading import Reading
 
-_JOBS = frozenset({"wfgen.Job", "wfgen.definitions.Job"})
+_JOBS = frozenset({"wfgen.Job", "wfgen.job.Job"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from wfgen.around import After, Outcome
+    from wfgen.checkpoints import Checkpoint
     from wfgen.children import Child
-    from wfgen.definitions import Job, define_worker, define_workflow
+    from wfgen.definitions import define_worker, define_workflow
     from wfgen.durations import Duration
+    from wfgen.emissions import Progress
     from wfgen.errors import (
         CompensationError,
         ConfigurationError,
@@ -42,14 +45,26 @@ if TYPE_CHECKING:
         UnknownWorkflowError,
         WfgenError,
     )
-    from wfgen.handle import Hook, Workflow
+    from wfgen.handle import Workflow
+    from wfgen.history import HistoryEntry
     from wfgen.ids import HookToken, RunId, WorkerId, WorkflowId
+    from wfgen.job import Job
+    from wfgen.lifecycle import LifecycleHandlers, RunUpdate
+    from wfgen.logs import Logger, StandardLogger, StructlogLogger
+    from wfgen.metrics import Metrics
+    from wfgen.middleware import Middleware, Proceed, StepCall, WorkflowCall
     from wfgen.retry import NonRetryable, Retry, RetryAfter
+    from wfgen.runinfo import RunInfo
     from wfgen.runs import Run
+    from wfgen.step_states import StepState
+    from wfgen.waits import Hook
+    from wfgen.worker_process import WorkerProcess
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "After",
+    "Checkpoint",
     "Child",
     "CompensationError",
     "ConfigurationError",
@@ -60,14 +75,22 @@ __all__ = [
     "Duration",
     "EncryptionError",
     "HandleError",
+    "HistoryEntry",
     "Hook",
     "HookTimeoutError",
     "HookToken",
     "InvalidInputError",
     "Job",
     "LeftGraphError",
+    "LifecycleHandlers",
+    "Logger",
+    "Metrics",
+    "Middleware",
     "NonRetryable",
     "NotDeterministicError",
+    "Outcome",
+    "Proceed",
+    "Progress",
     "Retry",
     "RetryAfter",
     "Run",
@@ -75,39 +98,65 @@ __all__ = [
     "RunError",
     "RunFailedError",
     "RunId",
+    "RunInfo",
     "RunStateError",
     "RunTerminatedError",
     "RunTimeoutError",
+    "RunUpdate",
     "SerializationError",
+    "StandardLogger",
+    "StepCall",
     "StepError",
     "StepInterruptedError",
+    "StepState",
     "StepTimeoutError",
     "StoreError",
+    "StructlogLogger",
     "UnknownHookError",
     "UnknownRunError",
     "UnknownWorkerError",
     "UnknownWorkflowError",
     "WfgenError",
     "WorkerId",
+    "WorkerProcess",
     "Workflow",
+    "WorkflowCall",
     "WorkflowId",
     "define_worker",
     "define_workflow",
 ]
 
 _HOMES = {
+    "After": "around",
+    "Checkpoint": "checkpoints",
     "Child": "children",
     "Duration": "durations",
-    "Hook": "handle",
+    "HistoryEntry": "history",
+    "Hook": "waits",
     "HookToken": "ids",
-    "Job": "definitions",
+    "Job": "job",
+    "LifecycleHandlers": "lifecycle",
+    "Logger": "logs",
+    "Metrics": "metrics",
+    "Middleware": "middleware",
     "NonRetryable": "retry",
+    "Outcome": "around",
+    "Proceed": "middleware",
+    "Progress": "emissions",
     "Retry": "retry",
     "RetryAfter": "retry",
     "Run": "runs",
     "RunId": "ids",
+    "RunInfo": "runinfo",
+    "RunUpdate": "lifecycle",
+    "StandardLogger": "logs",
+    "StepCall": "middleware",
+    "StepState": "step_states",
+    "StructlogLogger": "logs",
     "WorkerId": "ids",
+    "WorkerProcess": "worker_process",
     "Workflow": "handle",
+    "WorkflowCall": "middleware",
     "WorkflowId": "ids",
     "define_worker": "definitions",
     "define_workflow": "definitions",

@@ -11,9 +11,10 @@ import hashlib
 from collections.abc import Generator
 from typing import Any, Generic, Literal, TypeVar
 
+from wfgen.causes import caused_by
 from wfgen.codec import Codec
 from wfgen.definitions import WorkflowDefinition
-from wfgen.errors import RunCancelledError, RunFailedError, WfgenError
+from wfgen.errors import RunCancelledError, RunFailedError, RunTerminatedError, WfgenError
 from wfgen.events import Event
 from wfgen.ids import RunId
 from wfgen.operations import Operation, wait_for_operation
@@ -69,8 +70,8 @@ class OpenChildren:
         """Whether a child is at work."""
         return bool(self._open)
 
-    def prepare(self, operation: Operation, data: Any, on_parent_end: OnParentEnd) -> None:
-        """Check the input and choose the child's id and version.
+    def prepare(self, operation: Operation, data: Any, on_parent_end: OnParentEnd, recorded: str | None = None) -> None:
+        """Check the input and choose the child's id and version. `recorded`: the id, if it was started before.
 
         Raises:
             UnknownWorkflowError: the registry has none of that name.
@@ -79,13 +80,14 @@ class OpenChildren:
         definition = self._registry.workflow(str(operation.target))
         digest = hashlib.sha256(f"{self._origin}/{self._run.run_id}/{operation.key}".encode()).hexdigest()
         operation.child = NewRun(
-            run_id=RunId(f"run_{digest[:32]}"),
+            run_id=RunId(recorded or f"run_{digest[:32]}"),
             workflow=definition.name,
             version=definition.version,
             input=definition.encode_input(data, self._codec.validate),
             salt=digest[32:],
             parent=(self._run.run_id, operation.key),
             on_parent_end=on_parent_end,
+            tags=definition.sorted_tags(),
         )
 
     def open(self, operation: Operation, opening: Event | None) -> None:
@@ -127,7 +129,7 @@ class OpenChildren:
         """Give the child's recorded end to the code that waits for it."""
         data = event.data
         if event.type == "child_failed":
-            operation.future.set_exception(_failure(operation, data))
+            operation.future.set_exception(caused_by(_failure(operation, data), operation.key))
             return
         definition: WorkflowDefinition = self._registry.workflow(str(operation.target), data["version"])
         assert event.payload is not None
@@ -137,6 +139,9 @@ class OpenChildren:
 
 
 def _failure(operation: Operation, data: dict[str, Any]) -> WfgenError:
+    if data["status"] == "terminated":
+        reason = f": {data['error']}" if data["error"] else ""
+        return RunTerminatedError(data["run_id"], f"child run {data['run_id']} ({operation!r}) was terminated{reason}")
     if data["status"] == "cancelled":
         return RunCancelledError(data["run_id"], f"child run {data['run_id']} ({operation!r}) was cancelled")
     return RunFailedError(data["run_id"], data["error_type"] or "Error", data["error"] or "", data["code"])

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar, cast
+from typing import Any, ClassVar, Generic, Literal, TypeVar, Unpack, cast
 
 from wfgen.definitions import MISSING
 from wfgen.engine import Engine, open_engine
@@ -14,7 +14,9 @@ from wfgen.ids import RunId
 from wfgen.registry import Registry
 from wfgen.runs import Run
 from wfgen.settings import Settings
+from wfgen.store.filters import RunFilters
 from wfgen.store.protocol import RunRecord
+from wfgen.worker_process import WorkerProcess
 
 C = TypeVar("C", bound="ClientBase")
 RunT = TypeVar("RunT", bound=Run[Any])
@@ -30,9 +32,18 @@ class ClientBase:
         """A handle on a run of any workflow."""
         return self.engine.run(run_id)
 
-    async def list_runs(self, *, workflow: str | None = None, limit: int = 100) -> list[RunRecord]:
-        """The newest runs first."""
-        return await self.engine.store.list_runs(workflow=workflow, limit=limit)
+    async def list_runs(self, *, limit: int = 100, **filters: Unpack[RunFilters]) -> list[RunRecord]:
+        """Runs that fit all filters, the newest first.
+
+        Args:
+            limit: how many at most; `before=` the last one's id gives the next page.
+            filters: workflow, version, status (several), tag, since and until (of their start, in seconds since the
+                epoch), idempotency_key, parent, error_code.
+
+        Raises:
+            UnknownRunError: there is no run `before`.
+        """
+        return await self.engine.store.list_runs(limit=limit, **filters)
 
 
 class WorkflowClient(Generic[RunT]):
@@ -45,9 +56,14 @@ class WorkflowClient(Generic[RunT]):
         self._engine = client.engine
 
     async def _start(
-        self, data: Any = MISSING, *, version: str | None = None, idempotency_key: str | None = None
+        self,
+        data: Any = MISSING,
+        *,
+        version: str | None = None,
+        idempotency_key: str | None = None,
+        tags: Collection[str] = (),
     ) -> RunT:
-        run = await self._engine.start_run(self.name, data, version=version, idempotency_key=idempotency_key)
+        run = await self._engine.start_run(self.name, data, version=version, idempotency_key=idempotency_key, tags=tags)
         return self._run(run.id)
 
     def _run(self, run_id: RunId) -> RunT:
@@ -72,10 +88,42 @@ class WorkflowClient(Generic[RunT]):
         """
         await (await self.get_run(run_id)).cancel()
 
+    async def pause_run(self, run_id: str) -> Literal["sent", "duplicate"]:
+        """Let nothing new begin in a run, see `Run.pause`.
+
+        Raises:
+            UnknownRunError: there is no such run, or it is another workflow's.
+            RunStateError: it is finished.
+        """
+        return await (await self.get_run(run_id)).pause()
+
+    async def resume_run(self, run_id: str) -> Literal["sent", "duplicate"]:
+        """Let a paused run go on, see `Run.resume`. Raises as `pause_run` does."""
+        return await (await self.get_run(run_id)).resume()
+
+    async def terminate_run(self, run_id: str, reason: str | None = None) -> None:
+        """End a run at once, see `Run.terminate`. Raises as `pause_run` does."""
+        await (await self.get_run(run_id)).terminate(reason)
+
+    async def retry_run(self, run_id: str) -> None:
+        """Run a failed run again from the step that failed it, see `Run.retry`.
+
+        Raises:
+            UnknownRunError: there is no such run, or it is another workflow's.
+            RunStateError: it has not failed, or its steps have been undone.
+        """
+        await (await self.get_run(run_id)).retry()
+
 
 @contextlib.asynccontextmanager
 async def open_client(
-    client: type[C], registry: Registry, *, engine: str | None = None, work: bool | None = None, start: Path
+    client: type[C],
+    registry: Registry,
+    *,
+    engine: str | None = None,
+    work: bool | None = None,
+    process: WorkerProcess | None = None,
+    start: Path,
 ) -> AsyncIterator[C]:
     """Open a generated client on the engine that the settings name.
 
@@ -84,9 +132,10 @@ async def open_client(
         registry: the generated registry.
         engine: an engine's URL, instead of the setting.
         work: whether this process also works runs; by default it does on SQLite.
+        process: what this process brings to the runs that it works, instead of the setting.
         start: a folder of the project, whose settings apply.
     """
     settings = Settings.load(start, engine=engine)
     works = settings.engine.startswith("sqlite:") if work is None else work
-    async with open_engine(registry, settings, work=works) as opened:
+    async with open_engine(registry, settings, work=works, process=process) as opened:
         yield client(opened)

@@ -14,12 +14,15 @@ import types
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
 from wfgen.errors import DefinitionError, InvalidInputError, SerializationError
+
+if TYPE_CHECKING:
+    from wfgen.encryption import Keys
 
 ANY: Any = Any
 _NATIVE = frozenset({type(None), bool, int, float, str, list, dict})
@@ -70,6 +73,8 @@ class Codec:
     """Encodes and decodes, within a size limit in bytes."""
 
     limit: int
+    keys: Keys | None = None
+    """Of encrypted payloads: hashes of inputs are keyed then."""
 
     def encode(self, value: Any, annotation: Any, what: str) -> bytes:
         """Encode a value by its type.
@@ -126,15 +131,25 @@ class Codec:
             raise InvalidInputError(f"{what} does not fit {type_name(annotation)}: {describe(error)}") from None
         return self.encode(checked, annotation, what)
 
-    def digest(self, encoded: bytes, annotation: Any) -> str:
+    def digest(self, encoded: bytes, annotation: Any, like: str | None = None) -> str | None:
         """A short hash of an input that was encoded, by which a replay sees that it has changed.
 
         Fields that have their default value are left out: a new field with a default changes no recorded input.
+
+        Args:
+            encoded: the input.
+            annotation: its type.
+            like: a recorded hash that this one is to be compared with: made with the same key.
+
+        Returns None when the key of `like` is not here.
         """
         if encoded[:1] in b"{[" and annotation is not ANY:
             loaded = adapter(annotation).validate_json(encoded)
             encoded = adapter(annotation).dump_json(loaded, exclude_defaults=True, warnings="none")
-        return hashlib.blake2b(encoded, digest_size=6).hexdigest()
+        key_id = None if like is None else like.rpartition(":")[0]
+        if self.keys is not None and key_id != "":
+            return self.keys.digest(encoded, key_id)
+        return None if key_id else hashlib.blake2b(encoded, digest_size=6).hexdigest()
 
     def record(self, value: Any, annotation: Any, what: str) -> tuple[bytes, Any, str | None]:
         """Encode a result and decode it again.
@@ -207,7 +222,10 @@ def describe(error: ValidationError) -> str:
 
 
 def _reason(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+    lines = [line.strip() for line in str(error).splitlines()]
+    if len(lines) > 1 and lines[0].endswith("warnings:"):  # the first one is pydantic's title
+        del lines[0]
+    return lines[0] if lines else type(error).__name__
 
 
 _HINTS: dict[types.CodeType, dict[str, Any]] = {}

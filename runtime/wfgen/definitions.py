@@ -10,16 +10,23 @@ import functools
 import inspect
 import sys
 import typing
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any, Literal, TypeVar, overload
+from typing import Any, Literal, TypeVar, Unpack, overload
 
+from wfgen.around import After, AroundTask, tasks
+from wfgen.contexts import ContextFactory
 from wfgen.durations import Duration, seconds
 from wfgen.errors import DefinitionError, InvalidInputError
-from wfgen.ids import RunId
-from wfgen.names import is_name
+from wfgen.job import Job
+from wfgen.lifecycle import NO_HANDLERS, Handler, LifecycleHandlers
+from wfgen.middleware import Middleware, check
+from wfgen.names import is_name, is_tag
 from wfgen.retry import Retry
+from wfgen.step_options import Validate, check_once
+from wfgen.targets import Target
+from wfgen.workflow_options import ExecutionMode, WorkflowOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
 W = TypeVar("W", bound=Callable[..., Coroutine[Any, Any, Any]])
@@ -29,21 +36,7 @@ NAMESPACE = "__wfgen_definitions__"
 MISSING: Any = type("Missing", (), {"__repr__": lambda self: "MISSING"})()
 """Stands for an input that was not given, since None is one."""
 
-ExecutionMode = Literal["inline", "remote"]
 Dispatch = Literal["inline", "queue", "webhook"]
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """What a worker may ask for by annotation: `async def charge(order: Order, job: Job) -> Receipt`."""
-
-    run_id: RunId
-    step: str
-    """Name of the step that it works."""
-    key: str
-    """The step's identity within its run: with the run id, a key under which the step's effects are the same."""
-    attempt: int
-    """From 1."""
 
 
 @dataclass(frozen=True)
@@ -57,17 +50,36 @@ class WorkflowDefinition:
     tags: tuple[str, ...]
     timeout: float | None
     """Seconds from the start of a run, or None."""
+    hook_timeout: float | None
+    """Seconds that its hooks wait by default, or None for 7 days."""
     execution_mode: ExecutionMode
-    middleware: tuple[Any, ...]
+    middleware: tuple[Middleware, ...]
+    context: ContextFactory | None
     retry: Retry | None
     """The default of its steps."""
     source: str
     """`file:line` of the function."""
+    before: tuple[AroundTask, ...] = ()
+    after: tuple[AroundTask, ...] = ()
+    handlers: LifecycleHandlers = NO_HANDLERS
 
     @functools.cached_property
     def signature(self) -> Signature:
         """Input and output types, resolved on first use: annotations may name what is defined later."""
         return _signature(self.function, f"workflow {self.name!r} ({self.source})", handle=True)
+
+    def sorted_tags(self, more: Collection[str] = ()) -> tuple[str, ...]:
+        """The tags of a run: these and those given at its start, sorted, each once.
+
+        Raises:
+            InvalidInputError: one of them cannot be a tag.
+        """
+        for tag in more:
+            if not is_tag(tag):
+                raise InvalidInputError(
+                    f"{tag!r:.80} cannot be a tag of a run.", hint="Use printable text of 1 to 100 characters."
+                )
+        return tuple(sorted({*self.tags, *more}))
 
     def encode_input(self, data: Any, validate: Callable[[Any, Any, str], bytes]) -> bytes | None:
         """Check and encode an input; `MISSING` for none.
@@ -101,6 +113,9 @@ class WorkerDefinition:
     """Seconds of one attempt, or None."""
     retry: Retry | None
     dispatch: Dispatch
+    validate: Validate
+    """What becomes of a result that does not fit its type."""
+    at_most_once: bool
     source: str
     """`file:line` of the function."""
 
@@ -125,31 +140,9 @@ class Signature:
 
 
 @overload
-def define_workflow(
-    function: W,
-    /,
-    *,
-    name: str | None = None,
-    version: str = "1",
-    description: str | None = None,
-    tags: Sequence[str] = (),
-    timeout: Duration | None = None,
-    execution_mode: ExecutionMode = "inline",
-    middleware: Sequence[Any] = (),
-    retry: Retry | None = None,
-) -> W: ...
+def define_workflow(function: W, /, **options: Unpack[WorkflowOptions]) -> W: ...
 @overload
-def define_workflow(
-    *,
-    name: str | None = None,
-    version: str = "1",
-    description: str | None = None,
-    tags: Sequence[str] = (),
-    timeout: Duration | None = None,
-    execution_mode: ExecutionMode = "inline",
-    middleware: Sequence[Any] = (),
-    retry: Retry | None = None,
-) -> Callable[[W], W]: ...
+def define_workflow(**options: Unpack[WorkflowOptions]) -> Callable[[W], W]: ...
 def define_workflow(
     function: Any = None,
     /,
@@ -159,9 +152,19 @@ def define_workflow(
     description: str | None = None,
     tags: Sequence[str] = (),
     timeout: Duration | None = None,
+    hook_timeout: Duration | None = None,
     execution_mode: ExecutionMode = "inline",
-    middleware: Sequence[Any] = (),
+    middleware: Sequence[Middleware] = (),
+    context: ContextFactory | None = None,
     retry: Retry | None = None,
+    before: Sequence[Target] = (),
+    after: Sequence[Target | After] = (),
+    on_start: Handler | None = None,
+    on_sleep: Handler | None = None,
+    on_resume: Handler | None = None,
+    on_complete: Handler | None = None,
+    on_error: Handler | None = None,
+    on_cancel: Handler | None = None,
 ) -> Any:
     """Define a workflow: `@define_workflow`, `@define_workflow(name=...)` or `define_workflow(function, name=...)`.
 
@@ -172,12 +175,27 @@ def define_workflow(
         description: one line for people; the docstring serves otherwise.
         tags: for finding it.
         timeout: of a whole run, from its start.
+        hook_timeout: of its hooks that have none of their own; default 7 days.
         execution_mode: where its steps go by default: this process, or the queue.
-        middleware: kept as data for now.
+        middleware: around its steps and its runs, outermost first, within the process's own.
+        context: called with the process's dependencies and the run, gives `workflow.context` and `job.context`.
+            It is called again whenever a process takes a run up, and its value is not recorded: it must be quick, and
+            what the workflow's code decides by it must not change within a run.
         retry: policy of its steps that have none of their own.
+        before: tasks that run before its code, in order, each as a step: workers, by id or reference, or functions.
+            Each gets the run's input, if it takes one. If one fails, the run fails and its code does not run.
+        after: tasks that run after its code, in order, each as a step, whatever became of it; `After(...)` for some
+            outcomes alone. Each gets the Outcome, if it takes an input. One that fails changes nothing of the outcome.
+        on_start: called when a run's code is about to run for the first time. This and the other handlers are called
+            with a RunUpdate, in the process that recorded the fact, once it is durable, at their best effort.
+        on_sleep: called when a run waits for timers, hooks and children alone.
+        on_resume: called when a run goes on: after that, after it was paused or taken back, or in another process.
+        on_complete: called when a run has ended with a result.
+        on_error: called when a run has failed.
+        on_cancel: called when a run was cancelled.
 
     Raises:
-        DefinitionError: name, version or function cannot serve.
+        DefinitionError: name, version, function or a task cannot serve.
     """
     module = sys._getframe(1).f_globals
 
@@ -192,6 +210,11 @@ def define_workflow(
                 )
         if not inspect.iscoroutinefunction(function):
             raise DefinitionError(f"workflow {chosen!r} ({place}) is not an `async def` function.")
+        if inspect.iscoroutinefunction(context):
+            raise DefinitionError(
+                f"the context factory of workflow {chosen!r} ({place}) is an `async def`.",
+                hint="Make it a plain function; what takes time belongs in the WorkerProcess's context factory.",
+            )
         definition = WorkflowDefinition(
             name=chosen,
             version=version,
@@ -199,10 +222,22 @@ def define_workflow(
             description=description,
             tags=tuple(tags),
             timeout=None if timeout is None else seconds(timeout),
+            hook_timeout=None if hook_timeout is None else seconds(hook_timeout),
             execution_mode=execution_mode,
-            middleware=tuple(middleware),
+            middleware=check(middleware, f"workflow {chosen!r} ({place})"),
+            context=context,
             retry=retry,
             source=place,
+            before=tasks(before, "before", f"workflow {chosen!r} ({place})"),
+            after=tasks(after, "after", f"workflow {chosen!r} ({place})"),
+            handlers=LifecycleHandlers(
+                on_start=on_start,
+                on_sleep=on_sleep,
+                on_resume=on_resume,
+                on_complete=on_complete,
+                on_error=on_error,
+                on_cancel=on_cancel,
+            ),
         )
         _keep(module, ("workflow", chosen, version), definition, place)
         return function
@@ -221,6 +256,8 @@ def define_worker(
     timeout: Duration | None = None,
     retry: Retry | None = None,
     dispatch: Dispatch = "inline",
+    validate: Validate = "strict",
+    at_most_once: bool = False,
 ) -> F: ...
 @overload
 def define_worker(
@@ -232,6 +269,8 @@ def define_worker(
     timeout: Duration | None = None,
     retry: Retry | None = None,
     dispatch: Dispatch = "inline",
+    validate: Validate = "strict",
+    at_most_once: bool = False,
 ) -> Callable[[F], F]: ...
 def define_worker(
     id: str,
@@ -243,6 +282,8 @@ def define_worker(
     timeout: Duration | None = None,
     retry: Retry | None = None,
     dispatch: Dispatch = "inline",
+    validate: Validate = "strict",
+    at_most_once: bool = False,
 ) -> Any:
     """Define a worker: `@define_worker("users.create")` or `define_worker("users.create", function)`.
 
@@ -253,9 +294,13 @@ def define_worker(
         description: one line for people; the docstring serves otherwise.
         tags: for finding it.
         timeout: of one attempt. A plain `def` cannot be stopped: its thread goes on while the attempt counts as
-            failed, and a retry may run beside it.
+            failed, and what it still returns is refused. See `Retry.overlap` for the next attempt.
         retry: its policy, unless the step has its own.
         dispatch: `inline` works it in the run's process.
+        validate: what becomes of a result that does not fit the declared type: `"strict"`: the step fails, without
+            another attempt. `"warn"`: it goes on as it is, with a warning in the record.
+        at_most_once: never run it a second time for one step: if the process ends in the middle, the step fails with
+            StepInterruptedError. Costs a commit before it begins; excludes retries.
 
     Raises:
         DefinitionError: the id or the function cannot serve.
@@ -269,6 +314,12 @@ def define_worker(
                 f"{id!r} ({place}) cannot be a worker's id.",
                 hint="Use letters, digits, '_', '-' and '.', up to 128 characters.",
             )
+        if validate not in ("strict", "warn"):
+            raise DefinitionError(
+                f"worker {id!r} ({place}): validate={validate!r:.80} is unknown.", hint='It is "strict" or "warn".'
+            )
+        if at_most_once and retry is not None:
+            check_once(f"worker {id!r} ({place})", retry, DefinitionError)
         definition = WorkerDefinition(
             id=id,
             function=function,
@@ -277,6 +328,8 @@ def define_worker(
             timeout=None if timeout is None else seconds(timeout),
             retry=retry,
             dispatch=dispatch,
+            validate=validate,
+            at_most_once=at_most_once,
             source=place,
         )
         _keep(module, ("worker", id, ""), definition, place)
@@ -300,6 +353,10 @@ def _keep(
             f"{earlier.source} and {place}."
         )
     definitions[key] = definition
+
+
+def _is_job(annotation: Any) -> bool:
+    return annotation is Job or typing.get_origin(annotation) is Job
 
 
 def _place(function: Any) -> str:
@@ -326,7 +383,7 @@ def _signature(function: Callable[..., Any], what: str, *, handle: bool) -> Sign
             f"the annotations of {what} cannot be resolved: {error}.",
             hint="Types in signatures are needed at run time too: import them outside `if TYPE_CHECKING`.",
         ) from None
-    job = next((p.name for p in parameters if annotations.get(p.name) is Job), None)
+    job = next((p.name for p in parameters if _is_job(annotations.get(p.name))), None)
     inputs = [p for p in parameters if p.name != job]
     if len(inputs) > 1:
         raise DefinitionError(

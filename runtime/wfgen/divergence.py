@@ -44,6 +44,8 @@ def divergence(
     name = (event.key or "").partition("/")[2]
     target = f" -> {event.data['target']}" if event.data.get("target") else ""
     recorded = f"step {name!r} ({event.data.get('form')}{target}), recorded at {event.data.get('at')}"
+    if event.type == "compensation_started":
+        recorded = "the code to fail or to be cancelled, as it did before its steps were undone"
     if operation is not None and operation.asked:
         asked = repr(operation)
     else:

@@ -7,14 +7,18 @@ import contextlib
 import dataclasses
 import logging
 import uuid
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any, Literal
 
+from wfgen.claims import FIRST_RETRY, LAST_RETRY, Claims
 from wfgen.codec import Codec
+from wfgen.conformance import OffGraph
+from wfgen.controls import Controls
 from wfgen.definitions import MISSING, WorkflowDefinition
-from wfgen.durations import seconds
+from wfgen.durations import Duration, seconds
+from wfgen.encryption import load_keys
 from wfgen.environment import Environment
 from wfgen.errors import (
     InvalidInputError,
@@ -22,27 +26,26 @@ from wfgen.errors import (
     StoreBusyError,
     StoreError,
     StoreFullError,
-    WfgenError,
 )
 from wfgen.events import Event
 from wfgen.execution import Execution
-from wfgen.heartbeat import Heartbeat
 from wfgen.ids import RunId
+from wfgen.lifecycle import Handler, HandlerRunner, RunUpdate
+from wfgen.membership import Membership
 from wfgen.registry import Registry
+from wfgen.retention import keep_for
 from wfgen.runs import Run
 from wfgen.settings import Settings
 from wfgen.step_runner import StepRunner
+from wfgen.step_states import StepState, step_states
 from wfgen.store.engines import open_store
-from wfgen.store.processes import this_process
-from wfgen.store.protocol import Append, Claimed, NewRun, RunRecord, Store, Verdict
+from wfgen.store.protocol import GIVEN_BACK, Append, Claimed, NewRun, RunRecord, RunStatus, Store, Verdict
+from wfgen.store.sealed import sealed
 from wfgen.timers import Timers
 from wfgen.waiters import Waiters
+from wfgen.worker_process import OpenProcess, WorkerProcess, load_process
 
 log = logging.getLogger("wfgen.engine")
-
-
-FIRST_RETRY, LAST_RETRY = 0.1, 10.0
-"""Seconds between attempts to write to a store that cannot be written just now."""
 
 
 class Engine:
@@ -58,35 +61,47 @@ class Engine:
         settings: Settings,
         environment: Environment,
         observe: Callable[[RunId, Event], None] | None = None,
+        process: WorkerProcess | None = None,
     ) -> None:
-        self.store = store
+        keys = load_keys(settings)
+        store = self.store = sealed(store, keys)
+        self.process = OpenProcess(process)
         self.registry = registry
+        self.off_graph: OffGraph = settings.off_graph
         self.settings = settings
-        self.codec = Codec(settings.payload_limit)
-        self.process_id = ""
+        self.codec = Codec(settings.payload_limit, keys)
+        self.lease = seconds(settings.lease)
         self._environment = environment
         self._observe = observe
         self._loop = asyncio.get_running_loop()
-        self._executions: dict[str, Execution] = {}
+        self._membership = Membership(store, self.lease, environment, self._lapsed)
+        self._claims = Claims(self)
+        self._executions = self._claims.executions
+        self._wake = self._claims.wake
         self._waiters = Waiters(store, self._executions)
         self._timers = Timers(self._loop, environment.clock)
         self._executor: Executor = environment.executor()
-        self._steps = StepRunner(self._loop, environment, self._executor)
-        self._heartbeat: Heartbeat | None = None
-        self._lease = seconds(settings.lease)
-        self._wake = asyncio.Event()
-        self._claiming: asyncio.Task[None] | None = None
+        self._steps = StepRunner(self._loop, environment, self._executor, self._holds)
+        self._handlers = HandlerRunner(self._loop, self._executor)
+        self._keeping: asyncio.Task[None] | None = None
+        """Removes old runs."""
         self._files: dict[str, str] = {}
-        self._refused: set[tuple[str, str]] = set()
-        """Workflows whose source does not load."""
         self._background: set[asyncio.Task[None]] = set()
+        self.controls = Controls(self)
+        """Pausing, terminating, retrying, taking back and forking runs."""
         self._fetching = asyncio.Lock()
         """Held while messages are read and given to their runs."""
 
     # Starting and asking.
 
     async def start_run(
-        self, workflow: str, data: Any = MISSING, *, version: str | None = None, idempotency_key: str | None = None
+        self,
+        workflow: str,
+        data: Any = MISSING,
+        *,
+        version: str | None = None,
+        idempotency_key: str | None = None,
+        tags: Collection[str] = (),
     ) -> Run[Any]:
         """Record a new run; whoever works this store takes it up.
 
@@ -95,6 +110,7 @@ class Engine:
             data: the input; leave it out if the workflow takes none.
             version: default the latest.
             idempotency_key: a second start with the same key returns the first run.
+            tags: what the run can be found by, beside its workflow's tags; 1 to 100 printable characters each.
 
         Raises:
             UnknownWorkflowError, InvalidInputError, SerializationError: nothing was recorded.
@@ -102,7 +118,7 @@ class Engine:
         """
         definition = self.registry.workflow(workflow, version)
         encoded = definition.encode_input(data, self.codec.validate)
-        return await self._create(definition, encoded, idempotency_key)
+        return await self._create(definition, encoded, idempotency_key, tags)
 
     async def start_run_json(
         self,
@@ -111,12 +127,13 @@ class Engine:
         *,
         version: str | None = None,
         idempotency_key: str | None = None,
+        tags: Collection[str] = (),
     ) -> Run[Any]:
         """The same with the input as JSON text; None for no input."""
         definition = self.registry.workflow(workflow, version)
         data = MISSING if text is None else text
         encoded = definition.encode_input(data, self.codec.validate_json)
-        return await self._create(definition, encoded, idempotency_key)
+        return await self._create(definition, encoded, idempotency_key, tags)
 
     def run(self, run_id: str) -> Run[Any]:
         """A handle on a run; nothing is looked up yet."""
@@ -129,6 +146,8 @@ class Engine:
             UnknownRunError: there is no such run, or it is finished.
         """
         await self.store.send("cancel", run_id=RunId(run_id))
+        self._wake.set()
+        self._wake.set()  # it ends a pause
         await self._fetch_messages()
 
     async def resume(
@@ -142,6 +161,7 @@ class Engine:
         sent = await self.store.send(
             "hook", run_id=None if run_id is None else RunId(run_id), token=token, name=name, payload=payload
         )
+        self._wake.set()
         await self._fetch_messages()
         return sent
 
@@ -157,6 +177,29 @@ class Engine:
             self.codec.validate_json(text, Any, "the payload"), token=token, run_id=run_id, name=name
         )
 
+    async def prune(self, older_than: Duration, statuses: Collection[RunStatus] | None = None) -> int:
+        """Remove finished runs that have been over for so long, with all that is recorded of them.
+
+        An idempotency key of theirs is free again. A run stays while its parent is unfinished or a child of it is kept.
+
+        Args:
+            older_than: since their end.
+            statuses: which; default all finished ones.
+
+        Returns:
+            How many were removed.
+        """
+        before, removed = self.time() - seconds(older_than), 0
+        while gone := await self.store.prune(before, statuses):
+            removed += len(gone)
+        return removed
+
+    def step_states(self, run: RunRecord, events: Sequence[Event]) -> list[StepState]:
+        """Where the steps of a run stand, by its history, its graph, and what this process works of it."""
+        execution = self._executions.get(run.run_id)
+        at_work = [] if execution is None else execution.steps_at_work
+        return step_states(events, run.status, self.registry.graph(run.workflow, run.version), at_work)
+
     async def finished(self, run_id: str, timeout: float | None = None) -> RunRecord:
         """Wait until a run is finished.
 
@@ -171,33 +214,38 @@ class Engine:
 
     async def start(self) -> None:
         """Begin to work runs."""
-        await self._register()
-        self._claiming = self._loop.create_task(self._claim())
+        await self.process.enter()
+        await self._membership.enter()
+        self._claims.start()
+        if self.settings.retention is not None:
+            kept = seconds(self.settings.retention)
+            self._keeping = self._loop.create_task(keep_for(kept, self.store, self.time))
 
-    async def _register(self) -> None:
-        process = this_process(self._environment)
-        self.process_id = process.process_id
-        await self.store.register(process, self._lease)
-        self._heartbeat = Heartbeat(self.store, self.process_id, self._lease, self._environment, self._lapsed)
-        self._heartbeat.start()
+    @property
+    def process_id(self) -> str:
+        """Under which this process is registered; empty if it works no runs."""
+        return self._membership.process_id
+
+    async def renew_membership(self) -> None:
+        """Register again if the lease was lost."""
+        await self._membership.renew()
 
     async def close(self) -> None:
         """Stop: steps on the loop are cancelled, runs are given back to whoever comes next. Nothing is lost."""
-        if self._claiming is not None:
-            self._claiming.cancel()
-            await asyncio.gather(self._claiming, return_exceptions=True)
+        await self._claims.stop()
+        if self._keeping is not None:
+            self._keeping.cancel()
+            await asyncio.gather(self._keeping, return_exceptions=True)
+        self.controls.close()
         await asyncio.gather(*self._background, return_exceptions=True)
         self._timers.close()
-        for execution in list(self._executions.values()):
-            execution.drop()
-        self._executions.clear()
+        self._claims.drop_all()
         await self._steps.close()
-        if self._heartbeat is not None:
-            await self._heartbeat.close()
-            with contextlib.suppress(StoreError):
-                await self.store.leave(self.process_id)
+        await self._handlers.close()
+        await self._membership.leave()
         self._executor.shutdown(wait=False, cancel_futures=True)
         self._waiters.close()
+        await self.process.leave()
 
     # What an execution needs (Host).
 
@@ -209,6 +257,10 @@ class Engine:
 
     def at(self, due: float, callback: Callable[[], None]) -> Callable[[], None]:
         return self._timers.at(due, callback)
+
+    def _holds(self) -> bool:
+        """Whether this process may still act for its runs, by its own clock."""
+        return self._membership.valid
 
     def start_step(self, operation: Any, attempt: int) -> Callable[[], None]:
         return self._steps.start(operation, attempt)
@@ -223,7 +275,7 @@ class Engine:
         return short
 
     def append(self, append: Append, done: Callable[[Verdict], None], *, delay: float = FIRST_RETRY) -> None:
-        if self._heartbeat is None or not self._heartbeat.valid:
+        if not self._membership.valid:
             self._loop.call_soon(done, LeaseLostError(f"this process has lost its lease on run {append.run_id}."))
             return
 
@@ -242,6 +294,15 @@ class Engine:
 
         self.store.append(append, settle)
 
+    def call_handlers(self, handlers: Sequence[Handler], update: RunUpdate) -> None:
+        self._handlers.call(handlers, update)
+
+    def parked(self, execution: Execution) -> None:
+        self._claims.parked(execution)
+
+    def woken(self, execution: Execution) -> None:
+        self._claims.woken(execution)
+
     def continued(self, execution: Execution, start: Event) -> None:
         async def go_on() -> None:
             run = dataclasses.replace(execution.run, input=start.payload)
@@ -254,15 +315,16 @@ class Engine:
                     self.ended(execution, None)
                     return
                 if self._executions.get(run.run_id) is execution:  # not given up meanwhile
-                    self._take(Claimed(run, [start], [m for m in messages if m.run_id == run.run_id]))
+                    self._claims.take(Claimed(run, [start], [m for m in messages if m.run_id == run.run_id]))
 
         self._spawn(go_on())
 
     def ended(self, execution: Execution, last: Append | None) -> None:
         run = execution.run
-        if self._executions.get(run.run_id) is execution:
-            del self._executions[run.run_id]
-        if last is not None:
+        self._claims.forget(execution)
+        if last is not None and last.status in GIVEN_BACK:
+            self._wake.set()
+        elif last is not None:
             assert last.status is not None
             error_type, error, error_code = last.error or (None, None, None)
             record = dataclasses.replace(
@@ -276,17 +338,20 @@ class Engine:
                 finished_at=last.events[-1].time,
             )
             self._waiters.tell(record)
-            if execution.has_family:
-                self._spawn(self._fetch_messages())
         else:
             # Given back after a while, if it is still ours: its record could not be written, or it was lost anyway.
-            self._loop.call_later(LAST_RETRY, lambda: self._release(run.run_id, run.epoch))
-        if last is None or len(self._executions) == self.settings.concurrency - 1:
+            self._loop.call_later(LAST_RETRY, lambda: self._claims.release(run.run_id, run.epoch))
+        if execution.has_family:  # its end may be recorded even if this process was told otherwise
+            self._wake.set()
+            self._spawn(self._fetch_messages())
+        if last is None:
             self._wake.set()
 
-    # Claiming.
+    # Creating.
 
-    async def _create(self, definition: WorkflowDefinition, encoded: bytes | None, key: str | None) -> Run[Any]:
+    async def _create(
+        self, definition: WorkflowDefinition, encoded: bytes | None, key: str | None, tags: Collection[str]
+    ) -> Run[Any]:
         if key is not None and not (0 < len(key) <= 255 and key.isprintable()):
             raise InvalidInputError(
                 f"{key!r:.80} cannot be an idempotency key.", hint="Use printable text of 1 to 255 characters."
@@ -298,77 +363,22 @@ class Engine:
             input=encoded,
             salt=f"{self._environment.random.getrandbits(128):032x}",
             idempotency_key=key,
+            tags=definition.sorted_tags(tags),
         )
-        takes = self._heartbeat is not None and self._heartbeat.valid and self._free > 0
+        takes = self._membership.valid and self._claims.free > 0
         try:
             record, created = await self.store.create(new, self.process_id if takes else None)
         except asyncio.CancelledError:
             # It may be recorded all the same, as ours in its first epoch: given back, so that somebody works it.
-            self._release(new.run_id, 1)
+            self._claims.release(new.run_id, 1)
             raise
         if created and record.owner is not None and record.owner == self.process_id:
-            data = {"workflow": record.workflow, "version": record.version}
+            data = {"workflow": record.workflow, "version": record.version, "process": record.owner}
             started = Event(1, "run_started", record.created_at, None, data, record.input)
-            self._take(Claimed(record, [started], []))
+            self._claims.take(Claimed(record, [started], []))
         elif created:
             self._wake.set()
         return Run(self, record.run_id)
-
-    @property
-    def _free(self) -> int:
-        """How many more runs this process takes."""
-        parked = sum(execution.waits_for_children for execution in self._executions.values())
-        return self.settings.concurrency - len(self._executions) + parked
-
-    async def _claim(self) -> None:
-        while True:
-            self._wake.clear()
-            try:
-                await self._claim_some()
-            except WfgenError as error:
-                log.error("no run can be claimed: %s", error)
-                await asyncio.sleep(FIRST_RETRY)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._lease / 3):
-                    await self._wake.wait()
-
-    async def _claim_some(self) -> None:
-        if self._free <= 0:
-            return
-        if self._heartbeat is not None and not self._heartbeat.valid:
-            # Under a new id: what the old one held belongs to others now.
-            self._drop_all()
-            await self._heartbeat.close()
-            await self._register()
-        workflows = [known for known in self.registry.workflows if known not in self._refused]
-        claimed = await self.store.claim(self.process_id, workflows, self._free)
-        for one in claimed:
-            self._take(one)
-
-    def _take(self, claimed: Claimed) -> None:
-        run = claimed.run
-        try:
-            definition = self.registry.workflow(run.workflow, run.version)
-        except Exception as error:
-            # The file is there but does not load: its runs are left to a process where it does.
-            log.error("workflow %r version %r cannot be loaded: %s", run.workflow, run.version, error)
-            self._refused.add((run.workflow, run.version))
-            self._release(run.run_id, run.epoch)
-            return
-        execution = Execution(claimed, definition, self)
-        self._executions[run.run_id] = execution
-        if run.claims > 1:
-            log.info("run %s of workflow %r is taken over (claim %d)", run.run_id, run.workflow, run.claims)
-        # Not from inside this task: a run's loop is driven from plain callbacks.
-        self._loop.call_soon(execution.begin)
-
-    def _release(self, run_id: RunId, epoch: int) -> None:
-        async def release() -> None:
-            with contextlib.suppress(StoreError):  # nobody else takes it before this process ends
-                await self.store.release(run_id, epoch)
-            self._wake.set()
-
-        self._spawn(release())
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(work)
@@ -376,13 +386,11 @@ class Engine:
         task.add_done_callback(self._background.discard)
 
     def _drop_all(self) -> None:
-        for execution in list(self._executions.values()):
-            execution.drop()
-        self._executions.clear()
-
-    def _lapsed(self) -> None:
         if self._executions:
             log.warning("the lease has lapsed: %d runs are given up", len(self._executions))
+        self._claims.drop_all()
+
+    def _lapsed(self) -> None:
         self._drop_all()
         self._wake.set()
 
@@ -390,6 +398,7 @@ class Engine:
 
     def _changed(self) -> None:
         self._wake.set()
+        self.controls.others_wrote()
         self._waiters.look_again()
         if self._executions:
             self._spawn(self._fetch_messages())
@@ -398,7 +407,13 @@ class Engine:
         if not self._executions:
             return
         async with self._fetching:
-            for message in await self.store.messages(self.process_id):
+            try:
+                messages = await self.store.messages(self.process_id)
+            except StoreError as error:  # nobody tells of them again
+                log.error("messages cannot be read, next attempt in %g s: %s", FIRST_RETRY, error)
+                self._loop.call_later(FIRST_RETRY, lambda: self._spawn(self._fetch_messages()))
+                return
+            for message in messages:
                 execution = self._executions.get(message.run_id)
                 if execution is not None:
                     self._loop.call_soon(execution.receive, message)
@@ -412,6 +427,7 @@ async def open_engine(
     work: bool = True,
     environment: Environment | None = None,
     observe: Callable[[RunId, Event], None] | None = None,
+    process: WorkerProcess | None = None,
 ) -> AsyncIterator[Engine]:
     """Open the engine that the settings name.
 
@@ -421,15 +437,19 @@ async def open_engine(
         work: whether this process claims and works runs, or is only a client.
         environment: clock, randomness and threads; the machine's own by default.
         observe: told of each event that this process has recorded, on the engine's loop.
+        process: what this process brings to the runs that it works; default what the setting of that name names.
 
     Raises:
+        ConfigurationError: the setting `process` names nothing that can serve.
         StoreError: the store cannot be used.
     """
     environment = environment or Environment()
+    if process is None and work:
+        process = load_process(settings)
     store = open_store(settings.engine, settings.project, environment)
     await store.open()
     try:
-        engine = Engine(store, registry, settings, environment, observe)
+        engine = Engine(store, registry, settings, environment, observe, process)
         try:
             store.on_change(engine._changed)
             if work:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -38,6 +40,22 @@ def _start_thread(target: Callable[[], None], name: str) -> threading.Thread:
     return thread
 
 
+def _every(interval: float, action: Callable[[], bool], name: str) -> Callable[[], None]:
+    stopped = threading.Event()
+
+    def repeat() -> None:
+        while not stopped.wait(interval) and action():
+            pass
+
+    thread = _start_thread(repeat, name)
+
+    def stop() -> None:
+        stopped.set()
+        thread.join(interval * 3)
+
+    return stop
+
+
 @dataclass(frozen=True)
 class Environment:
     """What the engine takes from the world."""
@@ -46,5 +64,10 @@ class Environment:
     random: random.Random = field(default_factory=random.SystemRandom)
     start_thread: Callable[[Callable[[], None], str], threading.Thread] = _start_thread
     """Starts a daemon thread: target, name."""
+    every: Callable[[float, Callable[[], bool], str], Callable[[], None]] = _every
+    """Calls a function at an interval, in seconds, from a thread of its own, until it returns False: interval,
+    function, name. Gives what stops it and waits for a call that is under way, which blocks."""
     executor: Callable[[], Executor] = lambda: ThreadPoolExecutor(THREADS, thread_name_prefix="wfgen-step")
     """Makes the pool that synchronous steps run in; its threads are started as they are needed."""
+    timeout: Callable[[float], AbstractAsyncContextManager[asyncio.Timeout]] = asyncio.timeout
+    """Bounds an attempt of a step, in seconds."""

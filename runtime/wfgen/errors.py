@@ -32,14 +32,15 @@
         ├── StoreVersionError          WF802  the store was written by a newer wfgen
         ├── StoreBusyError             WF803  another program holds the store locked
         ├── StoreFullError             WF804  no space, or no right, to write
-        └── LeaseLostError             WF805  another process has taken the run over
+        ├── LeaseLostError             WF805  another process has taken the run over
+        └── StoreGoneError             WF806  the store's file was removed or replaced while it was in use
 
 A message says what happened, where, and what to do.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class WfgenError(Exception):
@@ -123,17 +124,34 @@ class StepError(WfgenError):
         error_type: qualified name of the recorded exception, such as `builtins.ValueError`.
         error: its message.
         attempts: how often it was tried.
+        key: the step's identity in the run; None for a branch of `parallel` that failed outside of its steps.
+        input: a copy of the step's input; None without one.
+        partial: what the last attempt reported last with `Job.report`; None without a report.
     """
 
     code = "WF710"
 
-    def __init__(self, step: str, error_type: str, error: str, *, attempts: int = 1, hint: str | None = None) -> None:
+    def __init__(
+        self,
+        step: str,
+        error_type: str,
+        error: str,
+        *,
+        attempts: int = 1,
+        key: str | None = None,
+        input: object = None,
+        partial: object = None,
+        hint: str | None = None,
+    ) -> None:
         times = "" if attempts == 1 else f" after {attempts} attempts"
         super().__init__(f"step {step!r} failed{times}: {error_type}: {error}", hint=hint)
         self.step = step
         self.error_type = error_type
         self.error = error
         self.attempts = attempts
+        self.key = key
+        self.input: Any = input
+        self.partial: Any = partial
 
 
 class StepTimeoutError(StepError):
@@ -286,6 +304,24 @@ class LeaseLostError(StoreError):
     """Another process has taken the run over; this one may not write to it any more."""
 
     code = "WF805"
+
+
+class StoreGoneError(StoreError):
+    """The store's file was removed or replaced while it was in use; what would be written now would be lost."""
+
+    code = "WF806"
+
+
+MAX_ERROR_TEXT = 4000
+"""Characters that are kept of an error's message and of its traceback."""
+
+
+def error_text(error: BaseException) -> str:
+    """An exception's message as it is recorded: not too long, and there even if the exception cannot tell it."""
+    try:
+        return str(error)[:MAX_ERROR_TEXT]
+    except Exception:  # an error whose own text fails is still an error
+        return "(its message cannot be shown)"
 
 
 def error_name(error: BaseException) -> str:

@@ -2,42 +2,50 @@
 
 | type | key | data | payload |
 |---|---|---|---|
-| `run_started` | | workflow, version, parent, forked_from, process | the input |
+| `run_started` | | workflow, version, parent, process; of a fork: forked_from, forked_at (the seq there), \
+    forked_time, seeds, continued (the other run had been) | the input |
 | `run_claimed` | | process, epoch: another process, or the same one again, has taken the run up | |
 | `step_started` | the step | form, target, attempt, at: of steps that run at most once | |
-| `step_completed` | the step | form, target, attempt, started_at, input, type, at | the result |
+| `step_completed` | the step | form, target, attempt, started_at, input, type, warning, after_cancel, at | the result |
 | `step_retrying` | the step | form, target, attempt, error_type, error, traceback, began, next_at, at | |
-| `step_failed` | the step | form, target, attempt, started_at, input, error_type, error, traceback, timed_out, at | |
+| `step_failed` | the step | form, target, attempt, started_at, input, error_type, error, traceback, timed_out, \
+    interrupted, after_cancel, type, at | what it reported last |
 | `input_changed` | the step | form, target, recorded, at: a replay gave it another input | |
 | `patched` | | id: the run takes the path of a change, here and wherever else it asks | |
 | `timer_set` | the sleep | form, due, at | |
 | `timer_fired` | the sleep | form | |
 | `hook_created` | the hook | form, token, due, at | |
 | `hook_resumed` | the hook | form, token | the payload |
-| `hook_rejected` | the hook | token, error: the payload did not fit its type | |
+| `hook_rejected` | the hook | token, error: the payload did not fit its type, or its validator refused it | |
 | `hook_timed_out` | the hook | form, token | |
 | `child_started` | the call | form, target, run_id, version, at | |
 | `child_completed` | the call | form, target, run_id, version, type | its result |
 | `child_failed` | the call | form, target, run_id, version, status, error_type, error, code | |
-| `emitted` | | event: what `emit` was called with | its data |
-| `progress` | | what `progress` was called with | |
+| `emitted` | `emit:` and its name | event, type, at: what `emit` was called with | its data |
+| `progress` | `progress` | done, total, message, at: what `progress` was called with | |
 | `left_graph` | the operation | form, target, at: the workflow's graph does not have it | |
 | `cancel_requested` | | | |
+| `compensation_started` | | steps: names of the undo steps, in their order; back_to: the seq after which \
+    history has to be undone for the undone effects to come about again | |
 | `run_paused` | | | |
 | `run_resumed` | | | |
-| `rollback_requested` | | to, compensate | |
-| `rolled_back` | | to: what was recorded after that seq is undone, the run goes on from there | |
-| `run_retried` | | to: the same, for a run that had failed | |
+| `rollback_requested` | | to, compensate, anew | |
+| `rolled_back` | | to: what was recorded after that seq is undone, the run goes on from there; compensated: so are \
+    its effects; anew: calls that begin anew, since their children were cancelled when the run ended | |
+| `run_retried` | | to: the same, for a run that had failed; step: the operation that failed it, which begins anew; \
+    compensations: those that had failed go on; anew | |
 | `run_terminated` | | reason | |
 | `run_timed_out` | | | |
 | `run_continued` | | workflow, version: what was recorded before is history, the run starts again | the new input |
 | `run_completed` | | | the result |
-| `run_failed` | | error_type, error, code | |
+| `run_failed` | | error_type, error, code, step: the operation whose error it is | |
 | `run_cancelled` | | | |
 
 Times are seconds since the epoch. `began` is the start of a step's first attempt; `at` is where the operation was
 called, as `file:line`; `input` a short hash of the step's input; `type` the class of a result whose function declares
-none, as `module:qualname`.
+none, as `module:qualname`; `warning` says why a result does not fit its declared type; `after_cancel` that the code had
+cancelled the step before it ended, so that the end is recorded and was not delivered; `interrupted` that the step runs
+at most once and its process ended first.
 """
 
 from __future__ import annotations
@@ -68,6 +76,7 @@ EventType = Literal[
     "left_graph",
     "cancel_requested",
     "run_timed_out",
+    "compensation_started",
     "run_paused",
     "run_resumed",
     "rollback_requested",
@@ -91,11 +100,13 @@ COMPLETIONS: frozenset[str] = frozenset(
         "child_failed",
         "cancel_requested",
         "run_timed_out",
+        "compensation_started",
+        "rollback_requested",
     }
 )
 """Events that are delivered to the workflow, one at a time, in recorded order."""
 
-OPENINGS: frozenset[str] = frozenset({"timer_set", "hook_created", "step_retrying", "child_started"})
+OPENINGS: frozenset[str] = frozenset({"timer_set", "hook_created", "step_started", "step_retrying", "child_started"})
 """Events that leave an operation open; what they recorded is taken up again in a replay."""
 
 

@@ -12,41 +12,58 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import hashlib
 import logging
-from collections import Counter
-from collections.abc import Callable
+import math
 from typing import Any
 
+from wfgen.causes import caused_by
+from wfgen.checkpoints import (
+    begun_at,
+    current_part,
+    is_first_part,
+    rolled_back,
+)
 from wfgen.children import OnParentEnd, OpenChildren
 from wfgen.codec import adapter
+from wfgen.compensations import retried
+from wfgen.conformance import Conformance
+from wfgen.course import Course, Result
+from wfgen.deadlines import Deadlines
 from wfgen.definitions import MISSING, WorkflowDefinition
 from wfgen.divergence import reproduces
+from wfgen.emissions import Emissions
+from wfgen.ending import Ending
 from wfgen.errors import (
     HandleError,
     HookTimeoutError,
     LeaseLostError,
-    RunTimeoutError,
-    StepError,
-    StepTimeoutError,
     WfgenError,
-    error_name,
 )
-from wfgen.events import Event, EventType
+from wfgen.events import Event
+from wfgen.failures import Failures, recorded_error
 from wfgen.guard import Guard
 from wfgen.handle import Workflow
 from wfgen.hooks import OpenHooks
 from wfgen.host import Host
-from wfgen.ids import HookToken
+from wfgen.identities import Identities
+from wfgen.lifecycle import Lifecycle
 from wfgen.loop import BranchTask, RunLoop
 from wfgen.operations import CHILD_FORMS, HOOK_FORMS, STEP_FORMS, ContinueAsNew, Operation
+from wfgen.pausing import Pausing
 from wfgen.recorder import Recorder
 from wfgen.replay import Replay
-from wfgen.runlog import RunLogger
+from wfgen.retry import Retry
+from wfgen.rollback import Rollback
 from wfgen.steps import OpenSteps
-from wfgen.store.protocol import FINISHED, Append, Claimed, Message, RunStatus, Verdict
+from wfgen.store.protocol import FINISHED, GIVEN_BACK, Append, Claimed, Message, Verdict
+from wfgen.surroundings import Surroundings
+from wfgen.targets import Target
 
 log = logging.getLogger("wfgen.engine")
+
+
+SLICE = 100
+"""Recorded completions that are delivered before other runs have their turn: a few milliseconds."""
 
 
 class Execution:
@@ -59,39 +76,48 @@ class Execution:
     """
 
     def __init__(self, claimed: Claimed, definition: WorkflowDefinition, host: Host) -> None:
+        events = current_part(claimed.events)
+        claimed = Claimed(claimed.run, events, claimed.messages)
         self.run = claimed.run
         self.definition = definition
         self.registry = host.registry
         self.codec = host.codec
-        self._origin = f"{self.run.salt}/{claimed.events[0].seq}"
-        """From which tokens and random values derive; another one after each new start."""
-        self.now = claimed.events[0].time
+        self._begun_at = begun_at(claimed.events)
+        self.now = events[0].time
         """Time of the last delivered event, in seconds since the epoch."""
         self.loop = RunLoop(lambda: self.now, self._on_loop_exception)  # type: ignore[abstract]
-        self.log = RunLogger(self.run.run_id, definition.name, lambda: self.replaying)
+        self.surroundings = Surroundings(self.run, definition, host.process, lambda: self.repeating)
         self.closed = False
+        self.errors = Failures()
+        """Errors of steps from which the code has gone on."""
         self._host = host
         self._guard = Guard()
-        self._recorder = Recorder(self.run, claimed.events[-1].seq, host, self._recorded)
-        self._children = OpenChildren(self.run, self._origin, self._recorder, self.registry, self.codec)
-        self._hooks = OpenHooks(self.run, self._recorder, self.codec, claimed.messages, self._children)
+        filename, _, line = definition.source.rpartition(":")
+        self._replay = Replay(self.run, events, f"{host.shorten(filename)}:{line}")
+        self._identities = Identities(self.run, events, self._replay.ids)
+        self._recorder = Recorder(self.run, claimed.events[-1].seq, claimed.events[-1].time, host, self._recorded)
+        self._emissions = Emissions(self._recorder, self.codec, claimed.events)
+        self._children = OpenChildren(self.run, self._identities.origin, self._recorder, self.registry, self.codec)
+        cancelled = any(event.type == "cancel_requested" for event in claimed.events)
+        self._hooks = OpenHooks(self.run, self._recorder, self.codec, claimed.messages, self._children, cancelled)
+        self._pausing = Pausing(self._recorder, self._hooks, claimed.events)
+        self._rollback = Rollback(claimed.events)
         self._operations: dict[str, Operation] = {}
         self._asked: list[Operation] = []
         """What the code waits for and what is not started yet."""
-        filename, _, line = definition.source.rpartition(":")
-        self._replay = Replay(self.run, claimed.events, f"{host.shorten(filename)}:{line}")
+        self._caught_up = not (self._replay.openings or self._emissions.ahead)
+        """Whether the code is past all that the record shows it to have done."""
+        self._conformance = Conformance.of(self.run, definition, host, self._recorder, claimed.events)
         self._steps = OpenSteps(host, self._recorder, self._complete)
-        self._stops: dict[str, Callable[[], None]] = {}
-        """What stops each timer: of a sleep, a hook, the whole run."""
-        self._root: BranchTask[Any] | None = None
+        self._deadlines = Deadlines(
+            host, self._recorder, self._hooks, self._pausing, self._complete, lambda: self.course.closing
+        )
+        self._ending = Ending(self.run, self._recorder, self._stop_all)
+        handlers = [h for h in (host.process.definition.handlers, definition.handlers) if h]
+        self._lifecycle = Lifecycle(claimed, self.surroundings.info, handlers, host.call_handlers) if handlers else None
+        self._root: BranchTask[Result] | None = None
+        self.course = Course(self, is_first=is_first_part(claimed.events), rounds=1 + retried(claimed.events))
         self._pumping = False
-        self._ending = False
-        self._cancelled = False
-        self._timed_out = False
-        self._limit = 0.0
-        """Seconds that the whole run may take, once a deadline is set."""
-        self._last_completion = "start"
-        self._draws: Counter[tuple[str, str]] = Counter()
 
     # For the handle.
 
@@ -100,21 +126,27 @@ class Execution:
         """Whether recorded completions are still to be delivered."""
         return self._replay.replaying
 
-    def reserve(self, name: str, form: str, filename: str, line: int, **details: Any) -> Operation:
-        """Give an operation its identity: branch, name, occurrence."""
+    @property
+    def repeating(self) -> bool:
+        """Whether the code does again what it did before, as far as the record shows: it says nothing meanwhile."""
+        return self.replaying or not self._caught_up
+
+    def reserve(
+        self, name: str, form: str, filename: str, line: int, *, branch: str | None = None, **details: Any
+    ) -> Operation:
+        """Give an operation its identity: branch, name, occurrence. Without a branch that of the code that runs."""
         task = asyncio.current_task(self.loop) or self._root
         assert isinstance(task, BranchTask)
-        count = task.occurrences.get(name, 0) + 1
-        key = f"{task.branch}/{name}" if count == 1 else f"{task.branch}/{name}#{count}"
-        while key in self._operations:  # a step that is really called `name#2`
-            count += 1
-            key = f"{task.branch}/{name}#{count}"
-        task.occurrences[name] = count
+        is_asked_for = branch is None
+        key = self._identities.key(task, branch, name, self._operations)
         if form in HOOK_FORMS:
-            digest = hashlib.sha256(f"{self._origin}/{self.run.run_id}/{key}".encode()).hexdigest()
-            details["token"] = HookToken(f"hook_{digest[:32]}")
+            details["token"] = self._identities.token(key)
         operation = Operation(self, key, name, form, f"{self._host.shorten(filename)}:{line}", **details)
         self._operations[key] = operation
+        if is_asked_for:
+            self._conformance.check(operation)
+        if operation.compensate is not None:
+            self.course.compensations.wanted = True
         return operation
 
     def asked(self, operation: Operation) -> None:
@@ -123,11 +155,25 @@ class Execution:
 
     def seed(self, name: str) -> int:
         """A number that is the same in every replay, and another one at each call."""
+        return self._identities.seed(self._branch, name)
+
+    @property
+    def _branch(self) -> str:
+        """Of the code that is running."""
         task = asyncio.current_task(self.loop)
-        branch = task.branch if isinstance(task, BranchTask) else ""
-        self._draws[branch, name] += 1
-        text = f"{self._origin}/{branch}/{self._last_completion}/{name}/{self._draws[branch, name]}"
-        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:16])
+        return task.branch if isinstance(task, BranchTask) else ""
+
+    def idempotency_key(self, key: str) -> str:
+        """What tells the effects of one step from those of all others: the same in every attempt and process."""
+        return self._identities.idempotency_key(key)
+
+    def emit(self, event: str, data: Any, filename: str, line: int) -> None:
+        """Record an event of the code's own, once."""
+        self._emissions.emit(self._branch, event, data, f"{self._host.shorten(filename)}:{line}")
+
+    def progress(self, done: float, total: float | None, message: str | None, filename: str, line: int) -> None:
+        """Record how far the code has come, once."""
+        self._emissions.progress(self._branch, done, total, message, f"{self._host.shorten(filename)}:{line}")
 
     def patched(self, change: str) -> bool:
         """Whether the run takes a changed path; one change has one answer for a run.
@@ -145,7 +191,30 @@ class Execution:
 
     def prepare_child(self, operation: Operation, data: Any, on_parent_end: OnParentEnd) -> None:
         """Check the input of a child and choose its id and version."""
-        self._children.prepare(operation, data, on_parent_end)
+        self._children.prepare(operation, data, on_parent_end, self._replay.ids.get(operation.key))
+
+    def compensate(
+        self,
+        name: str,
+        target: Target,
+        data: Any,
+        filename: str,
+        line: int,
+        retry: Retry | None,
+        timeout: float | None,
+    ) -> None:
+        """Register an undo step."""
+        place = f"{self._host.shorten(filename)}:{line}"
+        self.course.register(name, target, data, place, retry=retry, timeout=timeout, seq=self._identities.last_seq)
+
+    def why_cancelled(self) -> BaseException | None:
+        """With what the run fails whose code ended with a CancelledError; None if it was asked to stop."""
+        return self._ending.why_cancelled()
+
+    def is_cancelled_between_parts(self) -> bool:
+        """Whether somebody has asked to cancel a run that is about to start again; then it does not."""
+        self._ending.cancelled = self._replay.cancels or self._hooks.take_cancel()
+        return self._ending.cancelled
 
     def next_input(self, data: Any) -> bytes | None:
         """The input with which the run is to start again, encoded."""
@@ -173,25 +242,66 @@ class Execution:
             self._fail(error)
             self._flush()
             return
-        self._set_deadline()
-        self._root = self.loop.create_task(self.definition.function(Workflow(self), *arguments))
+        try:
+            self.surroundings.open()
+        except Exception:
+            # A fault of this process, not of the run: it is given back, and taken up again after a while.
+            log.exception("run %s: its context cannot be made by this process", self.run.run_id)
+            self.drop()
+            self._host.ended(self, None)
+            return
+        if self._lifecycle is not None:
+            self._lifecycle.begins()
+        timeout = self.definition.timeout
+        self._ending.limit = self._deadlines.set_run_timeout(self._replay.deadline, self._begun_at, timeout)
+        body = functools.partial(self.surroundings.body, self.definition.function, Workflow(self), *arguments)
+        self._root = self.loop.create_task(self.course.run(body, *arguments))
         self.pump()
+
+    def give_up(self, error: WfgenError) -> None:
+        """Let the run fail without working it."""
+        if not self.closed:
+            self._fail(error)
+            self._flush()
 
     def receive(self, message: Message) -> None:
         """Take a message from the run's inbox."""
         self._hooks.receive(message)
         self._take_messages()
+        if self._pausing.asked:
+            self._host.soon(self.pump)
         self._flush()
+
+    @property
+    def steps_at_work(self) -> list[Operation]:
+        """Steps of which this process works an attempt."""
+        return [self._operations[key] for key in self._steps.under_way]
 
     @property
     def has_family(self) -> bool:
         """Whether other runs may have to hear of its end: its parent, or children."""
-        return self.run.parent is not None or self._children.started or self.run.claims > 1
+        return self.run.parent is not None or self._children.started or self.run.epoch > 1
 
     @property
-    def waits_for_children(self) -> bool:
-        """Whether it cannot go on before other runs do."""
-        return self._recorder.status == "waiting" and self._children.waiting
+    def is_parked(self) -> bool:
+        """Whether it waits for timers, hooks and children alone, and that is durable."""
+        return (
+            self._recorder.status == "waiting"
+            and self._recorder.is_idle
+            and not (self.closed or self._pumping or self._ending.begun or self._pausing.asked)
+            and not (self._steps.at_work or self._replay.deliveries)
+            and self.wake_at > self._host.time()  # or else its timer is about to go off
+        )
+
+    @property
+    def wake_at(self) -> float:
+        """When the run goes on by itself, in seconds since the epoch; infinite if only a message can make it."""
+        return min(self._deadlines.next_due, self._steps.next_due)
+
+    @property
+    def last_message(self) -> int:
+        """Number of the last message that it has seen."""
+        return self._hooks.last_message
 
     def drop(self) -> None:
         """Stop working this run: it is finished or no longer ours, or the process ends. Nothing is recorded."""
@@ -202,48 +312,89 @@ class Execution:
         with self._guard:
             self.loop.drop()
 
+    def lost(self) -> None:
+        """The lease has lapsed by this process's own clock: whoever takes the run up goes on with it."""
+        if not self.closed:
+            self.drop()
+            self._host.ended(self, None)
+
     def step_completed(
-        self, operation: Operation, attempt: int, started_at: float, encoded: bytes, value: Any, recorded: str | None
+        self,
+        operation: Operation,
+        attempt: int,
+        started_at: float,
+        encoded: bytes,
+        value: Any,
+        recorded: str | None,
+        warning: str | None = None,
     ) -> None:
-        """A step's function returned; its result is encoded already."""
+        """A step's function returned; its result is encoded already. `warning`: why it does not fit its type."""
         data: dict[str, Any] = {"attempt": attempt, "started_at": started_at}
         if recorded is not None:
             data["type"] = recorded
-        if not (self.closed or self._ending):
+        if warning is not None:
+            data["warning"] = warning
+        if not (self.closed or self._ending.begun):
             self._steps.end(operation, "step_completed", data, encoded, value)
 
-    def step_failed(self, operation: Operation, attempt: int, started_at: float, error: dict[str, Any]) -> None:
-        """A step failed for good. `error` holds `error_type`, `error`, and `timed_out` or `traceback`."""
-        if not (self.closed or self._ending):
-            self._steps.end(operation, "step_failed", {"attempt": attempt, "started_at": started_at, **error})
+    def step_failed(
+        self,
+        operation: Operation,
+        attempt: int,
+        started_at: float,
+        error: dict[str, Any],
+        partial: bytes | None = None,
+    ) -> None:
+        """A step failed for good.
+
+        `error` holds `error_type`, `error`, and `timed_out` or `traceback`; `type` is the class of `partial`, which is
+        what the step reported last, encoded.
+        """
+        if not (self.closed or self._ending.begun):
+            self._steps.end(operation, "step_failed", {"attempt": attempt, "started_at": started_at, **error}, partial)
 
     def step_retrying(self, operation: Operation, attempt: int, delay: float, error: dict[str, Any]) -> None:
         """An attempt failed; the next one begins after `delay` seconds."""
-        if not (self.closed or self._ending):
+        if not (self.closed or self._ending.begun):
             self._steps.retry(operation, attempt, delay, error)
+            if self._pausing.asked or not self._steps.at_work:
+                self._host.soon(self.pump)
             self._flush()
 
     # Deliver, drive, start.
 
     def pump(self) -> None:
         """Deliver what is recorded, one completion at a time, until there is none; then start what was asked for."""
-        if self.closed or self._pumping or self._ending or self._root is None:
+        if self.closed or self._pumping or self._ending.begun or self._root is None:
             return
         self._pumping = True
         try:
             self._drive()
-            while self._replay.deliveries and not self._root.done():
+            left = SLICE
+            while self._replay.deliveries and self._takes_deliveries(self._root):
+                if self.replaying and not left:
+                    self._host.soon(self.pump)  # others have their turn; nothing starts before all is delivered
+                    return
+                left -= 1
                 self._deliver(*self._replay.next())
                 self._drive()
-            if self._root.done():
+            self._caught_up |= not self.replaying
+            if self._pausing.asked and not self._root.done():
+                self._pause_when_quiet()
+            elif self._rollback.done:
+                self._take_back()
+            elif self._root.done() and not self._rollback.wanted:
                 self._replay.check_rest(self._operations)
                 self._check_openings()
                 self._finish(self._root)
             else:
                 self._check_openings()
                 self._take_messages()  # a request to cancel goes before what would start now
-                self._start_asked()
-                self._take_messages()  # and early payloads go to the hooks that were opened
+                if self._pausing.asked:
+                    self._pause_when_quiet()
+                else:
+                    self._start_asked()
+                    self._take_messages()  # and early payloads go to the hooks that were opened
         except (WfgenError, SystemExit) as error:
             self._fail(error)
         except Exception:
@@ -255,19 +406,19 @@ class Execution:
             self._pumping = False
         self._flush()
 
+    def _takes_deliveries(self, root: BranchTask[Result]) -> bool:
+        return not self._pausing.asked and (not root.done() or self._rollback.wanted)
+
     def _drive(self) -> None:
         with self._guard:
             self.loop.drive()
+        self._conformance.settle()
 
     def _deliver(self, event: Event, value: Any) -> None:
         self.now = event.time
-        self._last_completion = event.key or event.type
-        self._draws.clear()
+        self._identities.delivered(event)
         if event.key is None:
-            self._cancelled |= event.type == "cancel_requested"
-            self._timed_out |= event.type == "run_timed_out"
-            assert self._root is not None
-            self._root.cancel()
+            self._deliver_to_run(event)
             return
         operation = self._operations.get(event.key)
         if operation is None or not reproduces(operation, event):
@@ -276,136 +427,121 @@ class Execution:
         self._children.replayed(event.key)
         if value is MISSING and operation.form in STEP_FORMS:
             self._compare_input(operation, event)
+        if event.type == "step_completed" and operation.compensate is not None:
+            self.course.step_completed(operation, event)
+        operation.ended = True
         if not operation.future.done():  # or else the code has cancelled it meanwhile
             self._settle(operation, event, value)
+
+    def _deliver_to_run(self, event: Event) -> None:
+        if event.type == "compensation_started":
+            if not self.course.compensate():
+                raise self._replay.divergence(event, self._operations)
+        elif event.type == "rollback_requested":
+            self.course.closing = True
+            self._rollback.begin(self.loop, self.course.compensations)
+        elif not self.course.closing:
+            self._ending.cancelled |= event.type == "cancel_requested"
+            self._ending.timed_out |= event.type == "run_timed_out"
+            assert self._root is not None
+            self._root.cancel()
 
     def _compare_input(self, operation: Operation, event: Event) -> None:
         """Record a warning, once, when a replay gives a recorded step another input."""
         recorded = event.data.get("input")
-        if recorded != operation.input_digest and event.key not in self._replay.changed_inputs:
+        if not operation.has_input(recorded) and event.key not in self._replay.changed_inputs:
             log.warning("run %s: %r was recorded with another input than it has now", self.run.run_id, operation)
             self._recorder.record("input_changed", operation, {"recorded": recorded})
 
     def _settle(self, operation: Operation, event: Event, value: Any) -> None:
-        data = event.data
         match event.type:
             case "step_failed":
-                kind = StepTimeoutError if data.get("timed_out") else StepError
-                operation.future.set_exception(
-                    kind(operation.name, data["error_type"], data["error"], attempts=data["attempt"])
-                )
+                error = recorded_error(operation, event)
+                if operation.on_error == "continue":
+                    operation.future.set_result(self.errors.add(error))
+                else:
+                    operation.future.set_exception(error)
             case "hook_timed_out":
-                operation.future.set_exception(
-                    HookTimeoutError(f"hook {operation.name!r} ({operation.place}) was not resumed in time.")
-                )
+                late = HookTimeoutError(f"hook {operation.name!r} ({operation.place}) was not resumed in time.")
+                operation.future.set_exception(caused_by(late, operation.key))
             case "timer_fired":
                 operation.future.set_result(None)
             case "child_completed" | "child_failed":
                 self._children.settle(operation, event)
             case _:
-                if value is MISSING:
-                    assert event.payload is not None
-                    what = f"the recorded result of {operation!r}"
-                    value = self.codec.load(event.payload, operation.annotation, data.get("type"), what)
-                operation.future.set_result(value)
+                operation.future.set_result(operation.result_of(event) if value is MISSING else value)
 
     def _start_asked(self) -> None:
         asked, self._asked = self._asked, []
         for operation in asked:
+            if not self._rollback.belongs(operation):
+                continue
             if operation.future.done():
+                self._steps.given_up(operation)
                 continue
             opening = self._replay.openings.pop(operation.key, None)
             if operation.form in HOOK_FORMS:
-                self._open_hook(operation, opening)
+                self._deadlines.open_hook(operation, opening)
             elif operation.form in CHILD_FORMS:
                 self._children.open(operation, opening)
                 operation.future.add_done_callback(functools.partial(self._give_up_child, operation))
             elif operation.form in STEP_FORMS:
                 self._steps.ask(operation, opening)
             else:
-                self._set_timer(operation, opening)
+                self._deadlines.set_timer(operation, opening)
         self._steps.start_durable()
-        if self._steps.at_work:
+        if self._steps.at_work or self._replay.deliveries:
             return
-        if not self._stops and not self._hooks.waiting and not self._children.waiting:
+        if self.course.waits:
+            self._complete(self._recorder.record("compensation_started", None, self.course.compensation_started()))
+            return
+        if self.wake_at == math.inf and not self._hooks.waiting and not self._children.waiting:
             raise HandleError(
                 f"run {self.run.run_id} waits for something that nothing can bring about: "
                 "no step, sleep, hook or child is open.",
                 hint="Look for an Event, Queue or Future that no other branch serves.",
             )
-        self._recorder.set_status("waiting")
+        self._recorder.set_status("waiting", self.wake_at)
 
     def _complete(self, event: Event, value: Any = MISSING) -> None:
         """A completion is on its way to the record, and is written with what the code does next."""
         self._replay.deliveries.append((event, value))
+        self._host.woken(self)
         # Not here: this may be inside a step's task, and the run's loop is driven from plain callbacks.
         self._host.soon(self.pump)
-
-    # Timers and hooks.
-
-    def _set_timer(self, operation: Operation, opening: Event | None) -> None:
-        if opening is not None:
-            operation.due = opening.data["due"]
-        else:
-            self._recorder.record("timer_set", operation, {"due": operation.due})
-        assert operation.due is not None
-        operation.future.add_done_callback(lambda _: self._stop(operation.key))
-        self._stops[operation.key] = self._host.at(operation.due, lambda: self._due(operation, "timer_fired"))
-
-    def _open_hook(self, operation: Operation, opening: Event | None) -> None:
-        self._hooks.open(operation, opening)
-        assert operation.due is not None
-        operation.future.add_done_callback(lambda _: self._close_hook(operation))
-        self._stops[operation.key] = self._host.at(operation.due, lambda: self._due(operation, "hook_timed_out"))
 
     def _give_up_child(self, operation: Operation, future: asyncio.Future[Any]) -> None:
         if future.cancelled():
             self._children.close(operation)
 
-    def _close_hook(self, operation: Operation) -> None:
-        self._stop(operation.key)
-        self._hooks.close(operation, "closed")
-
-    def _due(self, operation: Operation, event: EventType) -> None:
-        if self.closed or operation.future.done() or self._stops.pop(operation.key, None) is None:
-            return
-        recorded = self._recorder.record(event, operation, {"token": operation.token} if operation.token else {})
-        self._hooks.close(operation, "timed_out")
-        self._complete(recorded)
-
-    def _set_deadline(self) -> None:
-        """Set the timeout of the whole run; once set it stays, whatever today's code says."""
-        if self._replay.deadline is not None:
-            due = self._replay.deadline.data["due"]
-        elif self.definition.timeout is not None:
-            due = self.now + self.definition.timeout
-            self._recorder.record("timer_set", None, {"form": "run_timeout", "due": due})
-        else:
-            return
-        self._limit = due - self.now
-        self._stops[""] = self._host.at(due, self._run_due)
-
-    def _run_due(self) -> None:
-        if not self.closed and not self._ending:
-            self._complete(self._recorder.record("run_timed_out", None, {}))
-
     def _take_messages(self) -> None:
         """Turn messages from outside into events, once replay is over."""
-        if self.closed or self.replaying or self._ending:
+        if self.closed or self.replaying or self._ending.begun:
+            return
+        if self._pausing.take():
+            self._unpause()
+        self._steps.hold = self._pausing.asked
+        if self._pausing.asked or self._rollback.wanted:
             return
         for event, value in self._hooks.take():
-            self._stop(event.key or "no key")
+            self._deadlines.stop(event.key or "no key")
             self._complete(event, value)
 
-    def _stop(self, key: str) -> None:
-        stop = self._stops.pop(key, None)
-        if stop is not None:
-            stop()
+    def _unpause(self) -> None:
+        """The pause was taken back before it began: go on as if nobody had asked for it."""
+        self._steps.go_on()
+        for late in self._pausing.take_late():
+            late()
+        self._host.soon(self.pump)
+
+    def _pause_when_quiet(self) -> None:
+        self._take_messages()
+        if self._pausing.asked and not self._steps.has_attempts:
+            self._ending.pause(self._pausing.record)
 
     def _stop_all(self) -> None:
         self._steps.stop_all()
-        for key in list(self._stops):
-            self._stop(key)
+        self._deadlines.stop_all()
 
     # Recording.
 
@@ -417,12 +553,16 @@ class Execution:
         if self.closed:
             return
         if verdict is not None:
-            if not isinstance(verdict, LeaseLostError):
+            if isinstance(verdict, LeaseLostError):
+                log.warning("run %s is given up: %s", self.run.run_id, verdict)
+            else:
                 log.error("run %s cannot be recorded: %s", self.run.run_id, verdict)
             self.drop()
             self._host.ended(self, None)
             return
-        if append.status in FINISHED:
+        if self._lifecycle is not None:
+            self._lifecycle.recorded(append)
+        if append.status in FINISHED or append.status in GIVEN_BACK:
             self.drop()
             self._host.ended(self, append)
             return
@@ -430,68 +570,55 @@ class Execution:
             self.drop()
             self._host.continued(self, append.events[-1])
             return
-        if not self._ending:
+        at_work = self._steps.at_work
+        if at_work and not self._ending.begun:
             self._steps.start_durable()
+            if not self._steps.at_work:  # what was held back was given up meanwhile, and nothing else tells of it
+                self._host.soon(self.pump)
         self._flush()
+        if self.is_parked:
+            self._host.parked(self)
 
     # The end.
 
-    def _finish(self, root: BranchTask[Any]) -> None:
+    def _take_back(self) -> None:
+        """All is undone that the rollback takes back: give the run to whoever takes it up from there."""
+        error = self._rollback.failure()
+        if error is not None:
+            self._fail(error)
+            return
+        self._ending.take_back(rolled_back(self._rollback.to, True, self._rollback.anew))
+
+    def _finish(self, root: BranchTask[Result]) -> None:
         if root.cancelled():
-            if self._timed_out:
-                self._fail(RunTimeoutError(f"run {self.run.run_id} exceeded its timeout of {self._limit:g} s."))
-            elif self._cancelled:
-                self._end("run_cancelled", "cancelled", {})
+            reason = self.why_cancelled()
+            if reason is None:
+                self._ending.cancel()
             else:
-                self._fail(asyncio.CancelledError("the workflow's code raised it; nobody cancelled the run"))
+                self._fail(reason)
             return
         error = root.exception()
         if isinstance(error, ContinueAsNew):
-            if self._hooks.take_cancel():
-                self._end("run_cancelled", "cancelled", {})
+            if self.is_cancelled_between_parts():
+                self._ending.cancel()
             else:
-                self._continue(error.input)
+                self._ending.start_again(error.input)
             return
         if error is not None:
             self._fail(error)
             return
-        what = f"the result of workflow {self.definition.name!r}"
-        try:
-            encoded, _, recorded = self.codec.record(root.result(), self.definition.signature.output, what)
-        except WfgenError as failure:
-            self._fail(failure)
-            return
-        self._end("run_completed", "completed", {"type": recorded} if recorded else {}, encoded)
-
-    def _continue(self, payload: bytes | None) -> None:
-        """Start the run again, in this process as soon as it is recorded."""
-        self._ending = True
-        data = {"workflow": self.run.workflow, "version": self.run.version}
-        self._recorder.record("run_continued", None, data, payload)
-        self._recorder.set_status("running")
-        self._stop_all()
+        self._ending.complete(*root.result())
 
     def _fail(self, error: BaseException) -> None:
-        if self._ending or self.closed:
-            return
-        name = error_name(error)
-        code = error.code if isinstance(error, WfgenError) else None
-        if not isinstance(error, WfgenError | asyncio.CancelledError):
-            log.error("run %s failed", self.run.run_id, exc_info=error)
-        self._recorder.outgoing.error = (name, str(error), code)
-        self._end("run_failed", "failed", {"error_type": name, "error": str(error), "code": code})
-
-    def _end(self, type: EventType, status: RunStatus, data: dict[str, Any], payload: bytes | None = None) -> None:
-        self._ending = True
-        self._recorder.record(type, None, data, payload)
-        self._recorder.set_status(status)
-        self._recorder.outgoing.output = payload
-        self._stop_all()
+        if not (self._ending.begun or self.closed):
+            self._ending.fail(error)
 
     def _check_openings(self) -> None:
         for operation in self._replay.check_openings(self._operations):
             if operation.form in CHILD_FORMS:
                 self._recorder.outgoing.given_up.append(operation.key)
+            elif operation.token is not None:  # open again if the run was taken back behind its closing
+                self._recorder.outgoing.closed.append((operation.token, "closed"))
 
     def _on_loop_exception(self, context: dict[str, Any]) -> None:
         if not self.closed:

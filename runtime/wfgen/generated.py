@@ -1,22 +1,29 @@
 """What generated code imports; not for users."""
 
 from wfgen.client import ClientBase, WorkflowClient, open_client
+from wfgen.contexts import Ctx_co
 from wfgen.definitions import MISSING
 from wfgen.handle import Workflow, WorkflowBase
 from wfgen.references import AsyncWorkerRef, SyncWorkerRef, WorkerRef, WorkflowRef
 from wfgen.registry import Registry, WorkerSource, WorkflowSource
 from wfgen.runs import HookRef, Hooks, Run
 from wfgen.sources import load_source
+from wfgen.step_options import AnyStepOptions, StepOptions
+from wfgen.worker_process import WorkerProcess
 
 __all__ = [
     "MISSING",
+    "AnyStepOptions",
     "AsyncWorkerRef",
     "ClientBase",
+    "Ctx_co",
     "HookRef",
     "Hooks",
     "Registry",
     "Run",
+    "StepOptions",
     "SyncWorkerRef",
+    "WorkerProcess",
     "WorkerRef",
     "WorkerSource",
     "Workflow",

@@ -35,8 +35,12 @@ _REFUSED = {
 }
 
 # What Python and its logging do of themselves: importing a module, showing a traceback, turning over a log file.
-# pydantic, which encodes what an operation is given, looks for plugins on first use.
-_ALLOWED = ("importlib._bootstrap", "importlib._bootstrap_external", "logging", "linecache", "warnings", "zipimport")
+# pydantic, which encodes what an operation is given, looks for plugins on first use. Where a run's lines and numbers
+# go is the process's own matter.
+_ALLOWED = (
+    *("importlib._bootstrap", "importlib._bootstrap_external", "logging", "linecache", "warnings", "zipimport"),
+    *("wfgen.runlog", "wfgen.metrics"),
+)
 
 _guarded: set[int] = set()
 _installed = False

@@ -4,36 +4,36 @@ from __future__ import annotations
 
 import random
 import sys
-from asyncio import events as asyncio_events
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, TypeVar, cast, overload
 from uuid import UUID
 
-from wfgen.children import Child, OnParentEnd
+from wfgen.child_calls import ChildCalls
+from wfgen.contexts import Ctx_co
 from wfgen.definitions import MISSING
 from wfgen.durations import Duration, seconds
 from wfgen.errors import HandleError, StepError
-from wfgen.ids import HookToken, RunId
+from wfgen.ids import RunId
 from wfgen.names import MAX_STEP_NAME, is_step_name
-from wfgen.operations import CHILD_FORMS, HOOK_FORMS, ContinueAsNew, Operation, wait_for_operation
+from wfgen.operations import ContinueAsNew, wait_for_operation
 from wfgen.parallel import Errors, WaitFor, run_branches
-from wfgen.references import WorkerRef, WorkflowRef
+from wfgen.references import WorkerRef
 from wfgen.retry import Retry
+from wfgen.step_options import OnError, Validate, check_options
+from wfgen.targets import Target, worker_of
+from wfgen.waits import Waits
 
 if TYPE_CHECKING:
-    from wfgen.execution import Execution
-    from wfgen.runlog import RunLogger
+    from wfgen.logs import Logger
+    from wfgen.metrics import RunMetrics
 
 T = TypeVar("T")
 I = TypeVar("I")  # noqa: E741
 O = TypeVar("O")  # noqa: E741
 
-HOOK_TIMEOUT = 7 * 86400.0
-"""Seconds that a hook waits by default."""
 
-
-class WorkflowBase:
+class WorkflowBase(Waits, ChildCalls, Generic[Ctx_co]):
     """The handle without `do`, which the generated `Workflow` types for each worker.
 
     A workflow function receives it from the engine. Every operation takes the step's name first: any printable text
@@ -41,157 +41,6 @@ class WorkflowBase:
 
     All operations raise HandleError when they are called outside the run's own code, or with a bad name.
     """
-
-    def __init__(self, execution: Execution) -> None:
-        self._execution = execution
-
-    def sleep(self, step: str, duration: Duration, *, description: str | None = None) -> Coroutine[Any, Any, None]:
-        """Wait durably: the time that is left is kept across restarts."""
-        due = self._execution.now + seconds(duration)
-        return wait_for_operation(self._reserve(step, "sleep", due=due))
-
-    def sleep_until(self, step: str, when: datetime, *, description: str | None = None) -> Coroutine[Any, Any, None]:
-        """Wait durably until a time with a time zone."""
-        if when.tzinfo is None:
-            raise HandleError(f"sleep_until {step!r}: {when} has no time zone.", hint="Use datetime.now(UTC) and kin.")
-        return wait_for_operation(self._reserve(step, "sleep_until", due=when.timestamp()))
-
-    def hook(
-        self, step: str, model: type[T], *, timeout: Duration | None = None, description: str | None = None
-    ) -> Coroutine[Any, Any, T]:
-        """Wait for a payload from outside.
-
-        Args:
-            step: the hook's name; `run.hooks.<name>` resumes it.
-            model: the payload's type.
-            timeout: default 7 days.
-            description: one line for people.
-
-        Raises:
-            HookTimeoutError: nobody resumed it in time.
-        """
-        return wait_for_operation(self._reserve_hook(step, "hook", model, timeout))
-
-    def create_hook(
-        self, step: str, model: type[T], *, timeout: Duration | None = None, description: str | None = None
-    ) -> Hook[T]:
-        """Open a hook now and await it later: for when its token must be sent first."""
-        operation = self._reserve_hook(step, "create_hook", model, timeout)
-        operation.ask()
-        return Hook(operation)
-
-    @overload
-    def call(
-        self,
-        step: str,
-        target: WorkflowRef[I, O],
-        data: I,
-        *,
-        on_parent_end: OnParentEnd = "cancel",
-        description: str | None = None,
-    ) -> Coroutine[Any, Any, O]: ...
-
-    @overload
-    def call(
-        self,
-        step: str,
-        target: WorkflowRef[None, O],
-        *,
-        on_parent_end: OnParentEnd = "cancel",
-        description: str | None = None,
-    ) -> Coroutine[Any, Any, O]: ...
-
-    @overload
-    def call(
-        self,
-        step: str,
-        target: str,
-        data: Any = MISSING,
-        *,
-        on_parent_end: OnParentEnd = "cancel",
-        description: str | None = None,
-    ) -> Coroutine[Any, Any, Any]: ...
-
-    def call(
-        self,
-        step: str,
-        target: WorkflowRef[Any, Any] | str,
-        data: Any = MISSING,
-        *,
-        on_parent_end: OnParentEnd = "cancel",
-        description: str | None = None,
-    ) -> Coroutine[Any, Any, Any]:
-        """Run another workflow as a child, and wait for its result.
-
-        The child is a run of its own, started once, in the latest version; any process may work it.
-
-        Args:
-            step: the operation's name.
-            target: a workflow's name or reference.
-            data: the child's input.
-            on_parent_end: what becomes of the child when this run ends first, or no longer waits for it: `"cancel"`
-                or `"abandon"` (it goes on).
-            description: one line for people.
-
-        Raises:
-            RunFailedError: the child failed; carries the recorded error.
-            RunCancelledError: somebody cancelled it.
-            UnknownWorkflowError, InvalidInputError: it cannot be started.
-        """
-        return wait_for_operation(self._reserve_child(step, "call", target, data, on_parent_end))
-
-    @overload
-    async def start(
-        self,
-        step: str,
-        target: WorkflowRef[I, O],
-        data: I,
-        *,
-        on_parent_end: OnParentEnd = "abandon",
-        description: str | None = None,
-    ) -> Child[O]: ...
-
-    @overload
-    async def start(
-        self,
-        step: str,
-        target: WorkflowRef[None, O],
-        *,
-        on_parent_end: OnParentEnd = "abandon",
-        description: str | None = None,
-    ) -> Child[O]: ...
-
-    @overload
-    async def start(
-        self,
-        step: str,
-        target: str,
-        data: Any = MISSING,
-        *,
-        on_parent_end: OnParentEnd = "abandon",
-        description: str | None = None,
-    ) -> Child[Any]: ...
-
-    def start(
-        self,
-        step: str,
-        target: WorkflowRef[Any, Any] | str,
-        data: Any = MISSING,
-        *,
-        on_parent_end: OnParentEnd = "abandon",
-        description: str | None = None,
-    ) -> Coroutine[Any, Any, Child[Any]]:
-        """Start another workflow as a child and go on; await what this gives for the child's result.
-
-        Arguments and errors as for `call`, but a child that is started goes on alone when this run ends.
-        """
-        operation = self._reserve_child(step, "start", target, data, on_parent_end)
-
-        async def started() -> Child[Any]:
-            operation.ask()
-            return Child(operation)
-
-        return started()
 
     @overload
     def parallel(
@@ -230,7 +79,8 @@ class WorkflowBase:
             branches: name -> operation, or coroutine of a helper.
             wait_for: how many have to succeed: `"all"`, `"any"`, or a number.
             errors: `"raise"`: as soon as too many have failed, the others are cancelled and the first error is raised.
-                `"collect"`: nothing is raised; a branch that failed has a StepError in its place.
+                `"collect"`: nothing is raised; a branch that failed has a StepError in its place, which `errors` of
+                the handle holds as well.
             limit: how many branches run at once; None for all.
             description: one line for people.
 
@@ -241,7 +91,7 @@ class WorkflowBase:
             HandleError: an argument cannot work.
         """
         self._check("parallel")
-        return run_branches(branches, wait_for, errors, limit)
+        return run_branches(branches, wait_for, errors, limit, self._execution.errors.add)
 
     def now(self) -> datetime:
         """The time of the last thing that happened to the run, in UTC: the same in every replay."""
@@ -277,6 +127,101 @@ class WorkflowBase:
             )
         return self._execution.patched(change)
 
+    def emit(self, event: str, data: Any = MISSING) -> None:
+        """Record an event of one's own in the run's history, where people and programs that follow it see it.
+
+        It is recorded once, with the next commit, and not again in a replay.
+
+        Args:
+            event: its name, 1 to 255 printable characters.
+            data: anything that can be recorded as a result that has no declared type.
+
+        Raises:
+            SerializationError: the data cannot be recorded.
+        """
+        self._check("emit")
+        frame = sys._getframe(1)
+        self._execution.emit(event, data, frame.f_code.co_filename, frame.f_lineno)
+
+    def progress(self, done: float, total: float | None = None, message: str | None = None) -> None:
+        """Say how far the run has come: recorded as `emit` does, and read by `run.progress()`.
+
+        Args:
+            done: what is done, in any unit; 0 or more.
+            total: of how much, if it is known.
+            message: one line for people.
+        """
+        self._check("progress")
+        frame = sys._getframe(1)
+        self._execution.progress(done, total, message, frame.f_code.co_filename, frame.f_lineno)
+
+    @overload
+    def compensate(
+        self,
+        step: str,
+        target: WorkerRef[I, Any] | Callable[[I], Any],
+        data: I,
+        *,
+        retry: Retry | None = None,
+        timeout: Duration | None = None,
+        description: str | None = None,
+    ) -> None: ...
+
+    @overload
+    def compensate(
+        self,
+        step: str,
+        target: WorkerRef[None, Any] | Callable[[], Any],
+        *,
+        retry: Retry | None = None,
+        timeout: Duration | None = None,
+        description: str | None = None,
+    ) -> None: ...
+
+    @overload
+    def compensate(
+        self,
+        step: str,
+        target: str,
+        data: Any = MISSING,
+        *,
+        retry: Retry | None = None,
+        timeout: Duration | None = None,
+        description: str | None = None,
+    ) -> None: ...
+
+    def compensate(
+        self,
+        step: str,
+        target: Any,
+        data: Any = MISSING,
+        *,
+        retry: Retry | None = None,
+        timeout: Duration | None = None,
+        description: str | None = None,
+    ) -> None:
+        """Register a step that undoes something if this run fails, times out or is cancelled; not awaited.
+
+        Those that are registered run one after the other when the code has ended, the last registered first, whichever
+        has failed; see also `do(compensate=...)`.
+
+        Args:
+            step: the undo step's name; it is recorded as `undo/<name>`.
+            target: a worker's id or reference, or any callable.
+            data: its input, as it is now.
+            retry: policy; default the worker's, then the workflow's, then one attempt.
+            timeout: of one attempt; default the worker's.
+            description: one line for people.
+
+        Raises:
+            UnknownWorkerError: there is no such worker.
+            InvalidInputError: data does not fit its input.
+        """
+        self._check_name(step)
+        frame = sys._getframe(1)
+        limit = None if timeout is None else seconds(timeout)
+        self._execution.compensate(step, target, data, frame.f_code.co_filename, frame.f_lineno, retry, limit)
+
     def continue_as_new(self, data: Any = MISSING) -> NoReturn:
         """Start the run again with a new input, and leave its history behind: for runs that live long.
 
@@ -298,51 +243,32 @@ class WorkflowBase:
         return self._execution.run.run_id
 
     @property
-    def log(self) -> RunLogger:
-        """A logger that carries the run's id and says nothing during replay."""
-        return self._execution.log
+    def errors(self) -> Sequence[StepError]:
+        """Errors from which the run has gone on, in the order in which they came, each once; grows with the run.
 
-    def _reserve_hook(self, step: str, form: str, model: Any, timeout: Duration | None) -> Operation:
-        wait = HOOK_TIMEOUT if timeout is None else seconds(timeout)
-        return self._reserve(step, form, due=self._execution.now + wait, annotation=model)
+        They are those of steps with `on_error="continue"`, and of branches that `parallel(errors="collect")` collected.
+        """
+        return self._execution.errors
 
-    def _reserve_child(self, step: str, form: str, target: Any, data: Any, on_parent_end: OnParentEnd) -> Operation:
-        if on_parent_end not in ("cancel", "abandon"):
-            raise HandleError(
-                f"{form} {step!r}: on_parent_end={on_parent_end!r:.80} is unknown.", hint='It is "cancel" or "abandon".'
-            )
-        name = target.id if isinstance(target, WorkflowRef) else target
-        if not isinstance(name, str):
-            raise HandleError(
-                f"{form} {step!r}: {target!r:.80} is no workflow.", hint="Give its name or `workflows.<name>`."
-            )
-        operation = self._reserve(step, form, target=name)
-        self._execution.prepare_child(operation, data, on_parent_end)
-        return operation
+    @property
+    def log(self) -> Logger:
+        """A logger that carries the run's ids and says nothing during replay."""
+        return self._execution.surroundings.log
 
-    def _reserve(self, step: str, form: str, **details: Any) -> Operation:
-        self._check(step)
-        if not isinstance(step, str) or not is_step_name(step):
-            raise HandleError(
-                f"{step!r:.80} cannot name a step.",
-                hint=f"Use printable text of 1 to {MAX_STEP_NAME} characters.",
-            )
-        frame = sys._getframe(3 if form in HOOK_FORMS or form in CHILD_FORMS else 2)
-        return self._execution.reserve(step, form, frame.f_code.co_filename, frame.f_lineno, **details)
+    @property
+    def metrics(self) -> RunMetrics:
+        """Numbers for the process's metrics, not counted again during replay."""
+        return self._execution.surroundings.metrics
 
-    def _check(self, what: str) -> None:
-        if self._execution.closed:
-            # The run was dropped and its coroutines are being closed: clean-up code that asks for more ends here.
-            raise GeneratorExit
-        if asyncio_events._get_running_loop() is not self._execution.loop:
-            raise HandleError(
-                f"the handle was used outside its workflow's own code ({what!r}).",
-                hint="Inside a step, call the function itself, or `workers.<id>(...)`; other code has no handle.",
-            )
+    @property
+    def context(self) -> Ctx_co:
+        """What the workflow's context factory made, or else the dependencies of the process; never recorded."""
+        context: Ctx_co = self._execution.surroundings.context
+        return context
 
 
-class Workflow(WorkflowBase):
-    """The handle without generated types: any worker id, result `Any`."""
+class Workflow(WorkflowBase[Ctx_co]):
+    """The handle without generated types: any worker id, result `Any`. `Workflow[Shop]` types its context."""
 
     def do(
         self,
@@ -352,6 +278,11 @@ class Workflow(WorkflowBase):
         *,
         retry: Retry | None = None,
         timeout: Duration | None = None,
+        on_error: OnError = "raise",
+        validate: Validate | None = None,
+        idempotency_key: str | None = None,
+        at_most_once: bool | None = None,
+        compensate: Target | None = None,
         description: str | None = None,
     ) -> Coroutine[Any, Any, Any]:
         """Run a step: at least once, and never again once its completion is recorded.
@@ -362,46 +293,47 @@ class Workflow(WorkflowBase):
             data: the input; a callable is called with it if it is given.
             retry: policy; default the worker's, then the workflow's, then one attempt.
             timeout: of one attempt; default the worker's.
+            on_error: `"continue"`: a step that fails for good gives its StepError as the result, and `errors` of the
+                handle holds it too; nothing is raised.
+            validate: what becomes of a result that does not fit its declared type: `"strict"` (the default): the step
+                fails, without another attempt. `"warn"`: it goes on as it is, with a warning in the record.
+            idempotency_key: what the worker finds as `job.idempotency_key`, to hand on to whatever must not happen
+                twice; default one that derives from the run and the step. 1 to 255 printable characters.
+            at_most_once: never run it a second time: if its process ends in the middle, it fails with
+                StepInterruptedError. Costs a commit before it begins; excludes retries. Default: as the worker says.
+            compensate: a worker's id or reference, or a function, that undoes the step if the run does not succeed; it
+                is given the step's result.
             description: one line for people.
 
         Raises:
             StepError: it failed for good.
             StepTimeoutError: its last attempt took too long.
-            InvalidInputError: data does not fit the worker's input.
+            StepInterruptedError: it runs at most once, and its process ended before its end was recorded.
+            InvalidInputError: data does not fit the worker's input, or the idempotency key is none.
         """
-        if isinstance(target, WorkerRef):
-            worker: str | None = target.id
-        elif isinstance(target, str):
-            worker = target
-        elif callable(target):
-            worker = self._execution.registry.worker_of(target)
-        else:
-            raise HandleError(
-                f"step {step!r}: {target!r:.80} is neither a worker nor callable.",
-                hint="Give a worker's id, a reference such as `workers.users.create`, or a function.",
-            )
-        limit = None if timeout is None else seconds(timeout)
-        if worker is not None:
-            definition = self._execution.registry.worker(worker)
-            operation = self._reserve(step, "rpc", target=worker, data=data, retry=retry, timeout=limit)
+        check_options(step, on_error, validate, idempotency_key)
+        registry = self._execution.registry
+        worker = worker_of(registry, target, f"step {step!r}")
+        definition = None if worker is None else registry.worker(worker)
+        if compensate is not None:
+            undo = worker_of(registry, compensate, f"the compensation of step {step!r}")
+            if undo is not None:
+                registry.worker(undo)
+        operation = self._reserve(
+            step,
+            "inline" if worker is None else "rpc",
+            target=worker,
+            data=data,
+            retry=retry,
+            timeout=None if timeout is None else seconds(timeout),
+            on_error=on_error,
+            validate=validate,
+            idempotency_key=idempotency_key,
+            at_most_once=at_most_once,
+            compensate=compensate,
+        )
+        if definition is not None:
             operation.prepare_worker(definition)
         else:
-            operation = self._reserve(step, "inline", data=data, retry=retry, timeout=limit)
             operation.prepare_function(cast("Callable[..., Any]", target))
         return wait_for_operation(operation)
-
-
-class Hook(Generic[T]):
-    """An open hook: send its token, then await it."""
-
-    def __init__(self, operation: Operation) -> None:
-        self._operation = operation
-
-    @property
-    def token(self) -> HookToken:
-        """What resumes it; whoever holds it may resume."""
-        assert self._operation.token is not None
-        return self._operation.token
-
-    def __await__(self) -> Generator[Any, Any, T]:
-        return wait_for_operation(self._operation).__await__()

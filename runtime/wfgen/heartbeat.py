@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-import threading
 from collections.abc import Callable
 
 from wfgen.environment import Environment
@@ -36,8 +36,8 @@ class Heartbeat:
         self._environment = environment
         self._lapsed = lapsed
         self._loop = asyncio.get_running_loop()
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._stop: Callable[[], None] | None = None
+        self._closed = False
         self._ticker: asyncio.TimerHandle | None = None
         now = environment.clock.monotonic()
         self._tick_at = now
@@ -51,39 +51,39 @@ class Heartbeat:
     def start(self) -> None:
         """Begin to tick and to renew."""
         self._tick()
-        self._thread = self._environment.start_thread(self._beat, "wfgen-heartbeat")
+        self._stop = self._environment.every(self._lease / 3, self._beat, "wfgen-heartbeat")
 
     async def close(self) -> None:
         """Stop renewing, and wait for the thread."""
-        self._stop.set()
+        self._closed = True
         if self._ticker is not None:
             self._ticker.cancel()
-        if self._thread is not None:
-            await self._loop.run_in_executor(None, self._thread.join, self._lease)
+        if self._stop is not None:
+            await self._loop.run_in_executor(None, self._stop)
 
     def _tick(self) -> None:
         self._tick_at = self._environment.clock.monotonic()
         self._ticker = self._loop.call_later(self._lease / 6, self._tick)
 
-    def _beat(self) -> None:
-        clock = self._environment.clock
-        while not self._stop.wait(self._lease / 3):
-            began = clock.monotonic()
-            if began - self._tick_at > self._lease / 2:
-                log.warning("the engine's loop has not run for %.1f s: its lease is not renewed", began - self._tick_at)
+    def _beat(self) -> bool:
+        """Renew the lease, on the heartbeat thread; whether to go on."""
+        began = self._environment.clock.monotonic()
+        if began - self._tick_at > self._lease / 2:
+            log.warning("the engine's loop has not run for %.1f s: its lease is not renewed", began - self._tick_at)
+            renewed = began < self._until
+        else:
+            try:
+                renewed = self._store.renew(self._process_id, self._lease)
+            except StoreError as error:
+                log.warning("the lease could not be renewed: %s", error)
                 renewed = began < self._until
             else:
-                try:
-                    renewed = self._store.renew(self._process_id, self._lease)
-                except StoreError as error:
-                    log.warning("the lease could not be renewed: %s", error)
-                    renewed = began < self._until
-                else:
-                    if renewed:
-                        self._until = began + self._lease * 0.9
-            if not renewed and not self._stop.is_set():
-                self._until = float("-inf")
-                try:
-                    self._loop.call_soon_threadsafe(self._lapsed)
-                except RuntimeError:  # the loop was closed under us
-                    return
+                if renewed:
+                    self._until = began + self._lease * 0.9
+        if renewed or self._closed:
+            return not self._closed
+        # For good: what is given up now must not look as if it were held again by the next renewal.
+        self._until = float("-inf")
+        with contextlib.suppress(RuntimeError):  # the loop was closed under us
+            self._loop.call_soon_threadsafe(self._lapsed)
+        return False

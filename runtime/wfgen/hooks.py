@@ -9,7 +9,7 @@ from typing import Any, Literal
 from wfgen.children import OpenChildren
 from wfgen.codec import Codec
 from wfgen.definitions import MISSING
-from wfgen.errors import SerializationError
+from wfgen.errors import SerializationError, error_name, error_text
 from wfgen.events import Event
 from wfgen.operations import Operation
 from wfgen.recorder import Recorder
@@ -27,17 +27,27 @@ class OpenHooks:
         codec: loads payloads by the hook's type.
         messages: the run's inbox so far, oldest first.
         children: take messages about the end of a child.
+        cancelled: whether a request to cancel is recorded: the code hears of one only.
     """
 
     def __init__(
-        self, run: RunRecord, recorder: Recorder, codec: Codec, messages: Sequence[Message], children: OpenChildren
+        self,
+        run: RunRecord,
+        recorder: Recorder,
+        codec: Codec,
+        messages: Sequence[Message],
+        children: OpenChildren,
+        cancelled: bool,
     ) -> None:
         self._children = children
+        self._cancelled = cancelled
         self._run = run
         self._recorder = recorder
         self._codec = codec
         self._messages = list(messages)
         self._known = {message.id for message in messages}
+        self.last_message = max(self._known, default=0)
+        """Number of the last message that the run has seen."""
         self._open: dict[str, Operation] = {}
 
     @property
@@ -80,6 +90,7 @@ class OpenHooks:
         """Take a message from the run's inbox, once: it is read again until its answer is recorded."""
         if message.id not in self._known:
             self._known.add(message.id)
+            self.last_message = max(self.last_message, message.id)
             self._messages.append(message)
 
     def take_cancel(self) -> bool:
@@ -92,13 +103,27 @@ class OpenHooks:
         self._messages.remove(waiting)
         return True
 
+    @property
+    def has_cancel(self) -> bool:
+        """Whether somebody has asked to cancel the run, and that is not answered yet."""
+        return any(message.kind == "cancel" for message in self._messages)
+
+    def take_controls(self) -> list[Message]:
+        """Take the messages that pause the run, or end its pause, oldest first."""
+        taken = [message for message in self._messages if message.kind in ("pause", "resume")]
+        if taken:
+            self._messages = [message for message in self._messages if message not in taken]
+        return taken
+
     def take(self) -> list[tuple[Event, Any]]:
         """Turn what can be answered into events; gives each completion with its value."""
         left: list[Message] = []
         completed: list[tuple[Event, Any]] = []
         for message in self._messages:
             if message.kind == "cancel":
-                completed.append((self._recorder.record("cancel_requested", None, {}), None))
+                if not self._cancelled:
+                    self._cancelled = True
+                    completed.append((self._recorder.record("cancel_requested", None, {}), None))
                 self._recorder.outgoing.consumed.append(message.id)
             elif message.kind == "child":
                 end = self._children.take(message)
@@ -122,12 +147,25 @@ class OpenHooks:
     def _resume(self, operation: Operation, message: Message) -> list[tuple[Event, Any]]:
         self._recorder.outgoing.consumed.append(message.id)
         assert message.payload is not None
+        what = f"the payload of hook {operation.name!r}"
         try:
-            value = self._codec.decode(message.payload, operation.annotation, f"the payload of hook {operation.name!r}")
+            value = self._codec.decode(message.payload, operation.annotation, what)
         except SerializationError as error:
-            self._recorder.record("hook_rejected", operation, {"token": operation.token, "error": error.message})
-            log.warning("run %s: %s", self._run.run_id, error.message)
-            return []
+            return self._reject(operation, error.message)
+        if operation.validator is not None:
+            try:
+                accepted = operation.validator(value)
+            except Exception as error:
+                reason = f"{error_name(error)}: {error_text(error)}"
+                return self._reject(operation, f"{what} was refused by its validator: {reason}")
+            if accepted is False:
+                return self._reject(operation, f"{what} was refused by its validator.")
         event = self._recorder.record("hook_resumed", operation, {"token": operation.token}, message.payload)
         self.close(operation, "resumed")
         return [(event, value)]
+
+    def _reject(self, operation: Operation, why: str) -> list[tuple[Event, Any]]:
+        """A payload that cannot be given to the code: the hook stays open."""
+        self._recorder.record("hook_rejected", operation, {"token": operation.token, "error": why})
+        log.warning("run %s: %s", self._run.run_id, why)
+        return []

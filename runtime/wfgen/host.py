@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from wfgen.codec import Codec
+from wfgen.conformance import OffGraph
 from wfgen.events import Event
+from wfgen.lifecycle import Handler, RunUpdate
 from wfgen.operations import Operation
 from wfgen.registry import Registry
 from wfgen.store.protocol import Append, Verdict
+from wfgen.worker_process import OpenProcess
 
 if TYPE_CHECKING:
     from wfgen.execution import Execution
@@ -20,6 +23,10 @@ class Host(Protocol):
 
     registry: Registry
     codec: Codec
+    off_graph: OffGraph
+    """What becomes of an operation that the workflow's graph does not have."""
+    process: OpenProcess
+    """What this process brings to its runs."""
 
     def time(self) -> float:
         """Seconds since the epoch."""
@@ -43,6 +50,18 @@ class Host(Protocol):
 
     def shorten(self, filename: str) -> str:
         """A source path as it is shown and recorded: relative to the project."""
+        ...
+
+    def call_handlers(self, handlers: Sequence[Handler], update: RunUpdate) -> None:
+        """Tell lifecycle handlers of a run."""
+        ...
+
+    def parked(self, execution: Execution) -> None:
+        """The run waits for timers, hooks and children alone, and that is durable: it may be dropped here."""
+        ...
+
+    def woken(self, execution: Execution) -> None:
+        """The run goes on."""
         ...
 
     def continued(self, execution: Execution, start: Event) -> None:

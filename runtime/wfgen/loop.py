@@ -108,6 +108,10 @@ class RunLoop(asyncio.AbstractEventLoop):
             self._driving = False
             asyncio_events._set_running_loop(outer)
 
+    def alive(self) -> list[BranchTask[Any]]:
+        """The run's tasks that have not ended, in the order of their creation."""
+        return sorted((task for task in self._alive if not task.done()), key=hash)
+
     def drop(self) -> None:
         """End the run's tasks where they stand: plain code in `finally` and `with` may run, nothing else goes on."""
         self._closed = True

@@ -227,6 +227,10 @@ class WorkflowEntry(_Data):
     types: tuple[TypeShape, ...] = ()
     """The project's own types that input, output and hooks are made of, sorted by name."""
     body: tuple[Node, ...] = ()
+    before: tuple[Step, ...] | None = None
+    """Tasks before its code; None if it is defined without."""
+    after: tuple[Step, ...] | None = None
+    """Tasks after its code; None if it is defined without."""
     code_key: str = ""
     """Short hash of the function's code; comments, formatting and names of variables leave it alone."""
     interface_hash: str

@@ -12,6 +12,9 @@ NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}", re.ASCII)
 MAX_STEP_NAME = 255
 """Characters of a step name; any printable text."""
 
+MAX_TAG = 100
+"""Characters of a tag."""
+
 RESERVED = frozenset({"close", "get_run", "list_runs", "engine", "registry"})
 """First parts of a workflow name that the generated client uses itself (`wf.get_run`)."""
 
@@ -19,6 +22,11 @@ RESERVED = frozenset({"close", "get_run", "list_runs", "engine", "registry"})
 def is_name(text: str) -> bool:
     """Whether the text may name a workflow, a worker or a version."""
     return NAME.fullmatch(text) is not None
+
+
+def is_tag(text: object) -> bool:
+    """Whether the value may be a tag of a run: 1 to 100 printable characters."""
+    return isinstance(text, str) and 0 < len(text) <= MAX_TAG and text.isprintable()
 
 
 def is_step_name(text: str) -> bool:

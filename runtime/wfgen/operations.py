@@ -11,12 +11,18 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from wfgen.codec import ANY, adapter, hints
-from wfgen.definitions import MISSING, Job, WorkerDefinition
+from wfgen.definitions import MISSING, WorkerDefinition
 from wfgen.errors import InvalidInputError
 from wfgen.ids import HookToken
+from wfgen.job import Attempt, Job
 from wfgen.retry import ONCE, Retry
+from wfgen.step_options import OnError, Validate, check_once
+from wfgen.targets import Target
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future as ThreadFuture
+
+    from wfgen.events import Event
     from wfgen.execution import Execution
     from wfgen.store.protocol import NewRun
 
@@ -50,27 +56,42 @@ class Operation:
         annotation: the type of its result.
         due: sleeps and hooks: deadline in seconds since the epoch.
         token: hooks: what resumes it.
+        validator: hooks: looks at a payload that fits its type.
+        on_error: steps: `continue` gives the code the error in place of the result.
+        validate: steps: what becomes of a result that does not fit its type.
+        at_most_once: steps: whether it must never run a second time.
+        compensate: steps: what undoes it; given its result.
+        ended: steps: whether their recorded end was delivered, also if the code had cancelled them before.
     """
 
     __slots__ = (
         "annotation",
         "asked",
+        "at_most_once",
         "began",
         "child",
+        "compensate",
         "data",
         "due",
+        "ended",
         "execution",
         "form",
         "function",
         "future",
+        "idempotency_key",
         "job_parameter",
         "key",
         "name",
+        "on_error",
         "place",
+        "reports",
         "retry",
         "target",
+        "thread",
         "timeout",
         "token",
+        "validate",
+        "validator",
     )
 
     def __init__(
@@ -88,6 +109,12 @@ class Operation:
         due: float | None = None,
         annotation: Any = ANY,
         token: HookToken | None = None,
+        validator: Callable[[Any], object] | None = None,
+        on_error: OnError = "raise",
+        validate: Validate | None = None,
+        idempotency_key: str | None = None,
+        at_most_once: bool | None = None,
+        compensate: Target | None = None,
     ) -> None:
         self.execution = execution
         self.key = key
@@ -110,6 +137,17 @@ class Operation:
         """Calls and starts: the run to create."""
         self.annotation = annotation
         self.token = token
+        self.validator = validator
+        self.on_error: OnError = on_error
+        self.validate: Validate | None = validate
+        self.idempotency_key = idempotency_key
+        self.at_most_once = at_most_once
+        self.compensate = compensate
+        self.ended = False
+        self.reports: Attempt | None = None
+        """What the last attempt has reported, if its function takes a Job."""
+        self.thread: ThreadFuture[Any] | None = None
+        """The thread of the last attempt, which may go on when the attempt is over."""
 
     def __repr__(self) -> str:
         target = f" -> {self.target}" if self.target else ""
@@ -141,10 +179,13 @@ class Operation:
         self.function = worker.function
         self.annotation = signature.output
         self.job_parameter = signature.job_parameter
-        if self.retry is ONCE:
-            self.retry = worker.retry or self.execution.definition.retry or ONCE
         if self.timeout is None:
             self.timeout = worker.timeout
+        if self.validate is None:
+            self.validate = worker.validate
+        if self.at_most_once is None:
+            self.at_most_once = worker.at_most_once
+        self._choose_retry(worker.retry)
 
     def prepare_function(self, function: Callable[..., Any]) -> None:
         """Take types from an inline callable's annotations, where it has any."""
@@ -159,7 +200,19 @@ class Operation:
                 self.data = (encoded, type(self.data) if recorded else ANY)
             else:
                 self.data = (self.execution.codec.validate(self.data, annotation, what), annotation)
-        if self.retry is ONCE:
+        self._choose_retry(None)
+
+    def _choose_retry(self, workers: Retry | None) -> None:
+        """The step's own policy, else the worker's, else the workflow's, which does not concern steps that run once.
+
+        Raises:
+            HandleError: a policy has several attempts, and the step runs at most once.
+        """
+        if self.retry is ONCE and workers is not None:
+            self.retry = workers
+        if self.at_most_once:
+            check_once(repr(self), self.retry)
+        elif self.retry is ONCE:
             self.retry = self.execution.definition.retry or ONCE
 
     def ask(self) -> None:
@@ -173,12 +226,39 @@ class Operation:
         assert self.function is not None
         arguments: tuple[Any, ...] = ()
         if self.data is not MISSING:
-            encoded, annotation = self.data
-            arguments = (self.execution.codec.decode(encoded, annotation, f"the input of step {self.name!r}"),)
+            arguments = (self.input_copy(),)
         if self.job_parameter is None:
             return self.function(*arguments)
-        job = Job(run_id=self.execution.run.run_id, step=self.name, key=self.key, attempt=attempt)
+        surroundings = self.execution.surroundings
+        self.reports = Attempt(self.execution.codec, repr(self))
+        job = Job(
+            run_id=self.execution.run.run_id,
+            step=self.name,
+            key=self.key,
+            attempt=attempt,
+            context=surroundings.context,
+            log=surroundings.log_of(self.name, attempt),
+            idempotency_key=self.idempotency_key or self.execution.idempotency_key(self.key),
+            _attempt=self.reports,
+        )
         return self.function(*arguments, **{self.job_parameter: job})
+
+    def input_copy(self) -> Any:
+        """Decode the step's input anew."""
+        encoded, annotation = self.data
+        return self.execution.codec.decode(encoded, annotation, f"the input of step {self.name!r}")
+
+    def result_of(self, event: Event) -> Any:
+        """The result that a `step_completed` event of this step holds; a new object each time.
+
+        Raises:
+            SerializationError: it does not load into today's type.
+        """
+        assert event.payload is not None
+        # What was let through with a warning does not fit the type; it was recorded by its own class.
+        annotation = ANY if "warning" in event.data else self.annotation
+        what = f"the recorded result of {self!r}"
+        return self.execution.codec.load(event.payload, annotation, event.data.get("type"), what)
 
     @property
     def input_digest(self) -> str | None:
@@ -187,6 +267,13 @@ class Operation:
             return None
         encoded, annotation = self.data
         return self.execution.codec.digest(encoded, annotation)
+
+    def has_input(self, recorded: str | None) -> bool:
+        """Whether a recorded hash is that of its input, as far as the keys at hand can tell."""
+        if self.data is MISSING or recorded is None:
+            return self.data is MISSING and recorded is None
+        encoded, annotation = self.data
+        return self.execution.codec.digest(encoded, annotation, recorded) in (recorded, None)
 
     @property
     def is_async(self) -> bool:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Literal, TypeVar
 
-from wfgen.errors import HandleError, StepError, error_name
+from wfgen.errors import HandleError, StepError, error_name, error_text
 
 T = TypeVar("T")
 
@@ -17,15 +17,21 @@ Errors = Literal["raise", "collect"]
 
 
 def run_branches(
-    branches: Mapping[str, Awaitable[T]], wait_for: WaitFor, errors: Errors, limit: int | None
+    branches: Mapping[str, Awaitable[T]],
+    wait_for: WaitFor,
+    errors: Errors,
+    limit: int | None,
+    collected: Callable[[StepError], StepError],
 ) -> Coroutine[Any, Any, dict[str, T | StepError]]:
     """Check the arguments, and make the coroutine that runs the branches.
+
+    `collected` is told of each error that takes the place of a result, and gives it back.
 
     Raises:
         HandleError: an argument that cannot work.
     """
     try:
-        return _run(branches, _needed(branches, wait_for, errors, limit), errors, limit)
+        return _run(branches, _needed(branches, wait_for, errors, limit), errors, limit, collected)
     except HandleError:
         _close(branches)
         raise
@@ -60,7 +66,11 @@ def _close(branches: Mapping[str, Awaitable[T]]) -> None:
 
 
 async def _run(
-    branches: Mapping[str, Awaitable[T]], needed: int, errors: Errors, limit: int | None
+    branches: Mapping[str, Awaitable[T]],
+    needed: int,
+    errors: Errors,
+    limit: int | None,
+    collected: Callable[[StepError], StepError],
 ) -> dict[str, T | StepError]:
     gate = None if limit is None else asyncio.Semaphore(limit)
     names = {asyncio.create_task(_branch(branch, gate)): name for name, branch in branches.items()}
@@ -78,7 +88,7 @@ async def _run(
                     succeeded += 1
                     results[name] = task.result()
                 elif errors == "collect" and isinstance(error, Exception):
-                    results[name] = _as_step_error(name, error)
+                    results[name] = collected(_as_step_error(name, error))
                 else:
                     failures[name] = error
             if len(failures) > len(branches) - needed:
@@ -94,13 +104,17 @@ async def _run(
 async def _branch(branch: Awaitable[T], gate: asyncio.Semaphore | None) -> T:
     if gate is None:
         return await branch
-    async with gate:
-        return await branch
+    try:
+        async with gate:
+            return await branch
+    finally:
+        if inspect.iscoroutine(branch):
+            branch.close()  # it may wait for its turn when the run is dropped
 
 
 def _as_step_error(name: str, error: Exception) -> StepError:
     if isinstance(error, StepError):
         return error
-    found = StepError(name, error_name(error), str(error))
+    found = StepError(name, error_name(error), error_text(error))
     found.__cause__ = error
     return found

@@ -17,11 +17,14 @@ class Recorder:
     Args:
         run: the run, in this process's epoch.
         seq: number of its last recorded event.
+        latest: time of that event, in seconds since the epoch.
         host: takes appends, tells the time.
         done: told of each append that is durable or refused for good.
     """
 
-    def __init__(self, run: RunRecord, seq: int, host: Host, done: Callable[[Append, Verdict], None]) -> None:
+    def __init__(
+        self, run: RunRecord, seq: int, latest: float, host: Host, done: Callable[[Append, Verdict], None]
+    ) -> None:
         self.status: RunStatus = run.status
         self.seq = seq
         """Number of the last event, recorded or on its way."""
@@ -30,7 +33,7 @@ class Recorder:
         self._run = run
         self._host = host
         self._done = done
-        self._latest = run.created_at
+        self._latest = latest
         self._gathered: Append | None = None
         self._in_flight: Append | None = None
 
@@ -42,10 +45,15 @@ class Recorder:
         return self._gathered
 
     def record(
-        self, type: EventType, operation: Operation | None, data: dict[str, Any], payload: bytes | None = None
+        self,
+        type: EventType,
+        operation: Operation | None,
+        data: dict[str, Any],
+        payload: bytes | None = None,
+        *,
+        key: str | None = None,
     ) -> Event:
         """Add an event; what is known of its operation is added to its data."""
-        key = None
         if operation is not None:
             key = operation.key
             data["form"] = operation.form
@@ -61,10 +69,16 @@ class Recorder:
             self.set_status("running")
         return event
 
-    def set_status(self, status: RunStatus) -> None:
-        """Change the status with the next append, if it differs."""
+    def set_status(self, status: RunStatus, wake_at: float | None = None) -> None:
+        """Change the status with the next append, if it differs; `wake_at` goes with `waiting`."""
         if status != self.status:
             self.outgoing.status = self.status = status
+            self.outgoing.wake_at = wake_at
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether all is durable."""
+        return self._gathered is None and self._in_flight is None
 
     def flush(self) -> None:
         """Send what is gathered, unless an append is under way: then it goes after that."""

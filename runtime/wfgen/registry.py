@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from wfgen.definitions import NAMESPACE, WorkerDefinition, WorkflowDefinition
 from wfgen.errors import ConfigurationError, DefinitionError, UnknownWorkerError, UnknownWorkflowError
+from wfgen.graph import Graph, load_graph
 from wfgen.names import version_key
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ class Registry:
         self._workflows: dict[str, dict[str, WorkflowSource | WorkflowDefinition]] = {}
         self._workers: dict[str, WorkerSource | WorkerDefinition] = {}
         self._ids: dict[int, str] | None = None
+        self._modules = {(workflow.name, workflow.version): workflow.module for workflow in workflows}
+        self._graphs: dict[tuple[str, str], Graph | None] = {}
         for workflow in workflows:
             self._workflows.setdefault(workflow.name, {})[workflow.version] = workflow
         for worker in workers:
@@ -68,6 +71,7 @@ class Registry:
         for definition in definitions:
             if isinstance(definition, WorkflowDefinition):
                 self._workflows.setdefault(definition.name, {})[definition.version] = definition
+                self._modules.pop((definition.name, definition.version), None)
             else:
                 self._workers[definition.id] = definition
                 self._ids = None
@@ -113,6 +117,14 @@ class Registry:
             assert isinstance(loaded, WorkflowDefinition)
             versions[chosen] = found = loaded
         return found
+
+    def graph(self, name: str, version: str) -> Graph | None:
+        """The static graph of a workflow, read when it is first asked for; None for definitions added by hand."""
+        pair = (name, version)
+        if pair not in self._graphs:
+            module = self._modules.get(pair)
+            self._graphs[pair] = None if module is None else load_graph(self.package, module, name, version)
+        return self._graphs[pair]
 
     def worker(self, worker_id: str) -> WorkerDefinition:
         """Load a worker.

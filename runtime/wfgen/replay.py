@@ -37,6 +37,12 @@ class Replay:
         """What was recorded of the timeout of the whole run."""
         for event, _ in self.deliveries:
             self.openings.pop(event.key, None)
+        self.ids: dict[str | None, str] = {
+            event.key: event.data["token" if event.type == "hook_created" else "run_id"]
+            for event in events
+            if event.type in ("hook_created", "child_started")
+        }
+        """Tokens of hooks and ids of child runs, by key, as they were recorded."""
         self.patches = {event.data["id"]: True for event in events if event.type == "patched"}
         """Answers of `patched`, by id."""
         self.changed_inputs = {event.key for event in events if event.type == "input_changed"}
@@ -46,6 +52,11 @@ class Replay:
     def replaying(self) -> bool:
         """Whether recorded completions are still to be delivered."""
         return self._left > 0
+
+    @property
+    def cancels(self) -> bool:
+        """Whether a request to cancel is still to be delivered."""
+        return any(event.type == "cancel_requested" for event, _ in self.deliveries)
 
     def next(self) -> tuple[Event, Any]:
         """Take the completion that is delivered next."""

@@ -58,6 +58,11 @@ class Retry:
     within: Duration | None = None
     """Bound on all attempts and the delays between them, from the start of the first: an attempt that is still at work
     then has timed out, and none begins later. None for no bound. After a crash in the first attempt it counts anew."""
+    overlap: bool = True
+    """Whether the next attempt may begin while the thread of the last one goes on. The thread of a plain function
+    cannot be stopped: when the attempt has timed out, it goes on to its end, and what it returns is refused. With False
+    the next attempt waits for that end, at most as long as `within` leaves time. After a crash, or in another process,
+    there is nothing to wait for."""
 
     def __post_init__(self) -> None:
         if self.attempts < 1:

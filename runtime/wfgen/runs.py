@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar, cast
 
+from wfgen.checkpoints import Checkpoint, effective
+from wfgen.definitions import MISSING
 from wfgen.durations import Duration, seconds
-from wfgen.errors import RunCancelledError, RunFailedError
+from wfgen.emissions import Progress
+from wfgen.errors import RunCancelledError, RunFailedError, RunTerminatedError
 from wfgen.events import Event
+from wfgen.history import HistoryEntry, entries
 from wfgen.ids import RunId
+from wfgen.step_states import StepState
 from wfgen.store.protocol import HookRecord, RunRecord
 
 if TYPE_CHECKING:
@@ -39,11 +44,15 @@ class Run(Generic[O]):
         Raises:
             RunFailedError: the run failed.
             RunCancelledError: it was cancelled.
+            RunTerminatedError: it was terminated.
             TimeoutError: it took longer than `timeout`; the run goes on.
         """
         record = await self._engine.finished(self.id, None if timeout is None else seconds(timeout))
         if record.status == "failed":
             raise RunFailedError(self.id, record.error_type or "Error", record.error or "", record.error_code)
+        if record.status == "terminated":
+            reason = f": {record.error}" if record.error else ""
+            raise RunTerminatedError(self.id, f"run {self.id} was terminated{reason}")
         if record.status == "cancelled":
             raise RunCancelledError(self.id, f"run {self.id} was cancelled")
         definition = self._engine.registry.workflow(record.workflow, record.version)
@@ -62,13 +71,88 @@ class Run(Generic[O]):
         """Everything that is recorded of it, in order."""
         return await self._engine.store.history(self.id)
 
+    async def progress(self) -> Progress | None:
+        """What its code last said with `workflow.progress(...)`; None if it has said nothing yet."""
+        return Progress.last(effective(await self.history()))
+
+    async def entries(self) -> list[HistoryEntry]:
+        """The same as it is looked at: attempt, process, duration, payload, and whether it still counts."""
+        return entries(await self.history())
+
+    async def steps(self) -> list[StepState]:
+        """Where each step stands: those that were reached, then the others that the workflow's source has.
+
+        A step that is at work shows as `running` where this process works the run; else, unless a start or a failed
+        attempt is recorded of it, as `pending`.
+        """
+        record = await self.info()
+        return self._engine.step_states(record, await self.history())
+
     async def waiting(self) -> Sequence[HookRecord]:
         """Its open hooks: step name, token, deadline."""
         return await self._engine.store.hooks(run_id=self.id)
 
     async def cancel(self) -> None:
-        """Ask it to stop; raises UnknownRunError when it is finished."""
+        """Ask it to stop; raises UnknownRunError when it is finished. A paused run goes on to do so."""
         await self._engine.cancel(self.id)
+
+    async def pause(self) -> Literal["sent", "duplicate"]:
+        """Let nothing new begin; steps at work end and are recorded, timers and messages wait.
+
+        `duplicate`: it is paused, or is asked to be. Raises RunStateError when it is finished.
+        """
+        return await self._engine.controls.pause(self.id)
+
+    async def resume(self) -> Literal["sent", "duplicate"]:
+        """Go on after a pause, at the exact point; timers that came due in the meantime fire then.
+
+        `duplicate`: it is not paused. Raises RunStateError when it is finished.
+        """
+        return await self._engine.controls.resume(self.id)
+
+    async def terminate(self, reason: str | None = None) -> None:
+        """End it at once: its code is not asked, and nothing is undone. Raises RunStateError when it is finished."""
+        await self._engine.controls.terminate(self.id, reason)
+
+    async def retry(self) -> None:
+        """Run it again from the step whose error ended it; what completed before does not run again.
+
+        Raises:
+            RunStateError: it has not failed, or its steps have been undone.
+        """
+        await self._engine.controls.retry(self.id)
+
+    async def rollback(self, to: int, *, compensate: bool = False) -> None:
+        """Take it back to a checkpoint, finished or not; it goes on from there.
+
+        Args:
+            to: seq of the checkpoint; what was recorded after it does not count any more.
+            compensate: whether the steps completed after it are undone first, with their compensations.
+
+        Raises:
+            RunStateError: there is no such checkpoint, or it is not kept.
+        """
+        await self._engine.controls.rollback(self.id, to, compensate=compensate)
+
+    async def fork(self, at: int, data: Any = MISSING, *, idempotency_key: str | None = None) -> Self:
+        """Start a new run with its history up to a checkpoint; this one stays as it is.
+
+        Args:
+            at: seq of the checkpoint.
+            data: another input; left out for the same one.
+            idempotency_key: a second fork with the same key returns the first one.
+
+        Raises:
+            RunStateError: there is no such checkpoint, or it is not kept.
+            InvalidInputError: the data does not fit the workflow's input.
+            ConflictError: the key was used for something else.
+        """
+        forked = await self._engine.controls.fork(self.id, at, data, idempotency_key=idempotency_key)
+        return type(self)(self._engine, forked.id)
+
+    async def checkpoints(self) -> list[Checkpoint]:
+        """Where it can be rolled back to and forked from, oldest first."""
+        return await self._engine.controls.checkpoints(self.id)
 
 
 class Hooks:

@@ -12,9 +12,9 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, TypeAdapter, ValidationError, field_validator
 
 from wfgen.durations import seconds
 from wfgen.errors import ConfigurationError, InvalidInputError
@@ -26,6 +26,7 @@ _TABLES = {"per_file_ignores", "determinism"}
 """Settings that are tables, which one variable cannot hold."""
 
 
+_ATTRIBUTE = re.compile(r"(?!\d)\w+(\.(?!\d)\w+)*:(?!\d)\w+(\.(?!\d)\w+)*")
 _SYMBOL = re.compile(r"(?!\d)\w+(\.(?!\d)\w+)*\.((?!\d)\w+|\*)")
 
 
@@ -85,9 +86,26 @@ class Settings(BaseModel):
     payload_limit: int = Field(default=2_097_152, gt=0)
     """Largest encoded input, result or hook payload, in bytes."""
     concurrency: int = Field(default=1000, gt=0)
-    """How many runs one process works at once."""
+    """How many runs one process works at once, without those that wait."""
+    checkpoints_kept: int | None = Field(default=None, ge=1)
+    """How many checkpoints of a run it can be rolled back to and forked from, the last ones. Default: all."""
+    resident: int = Field(default=1000, ge=0)
+    """How many waiting runs one process keeps in memory. Others are replayed when they go on; with 0 all are."""
+    max_claims: int = Field(default=10, ge=1)
+    """How many processes in a row may die with a run that gets no further before it fails (WF728)."""
     jobs: int | None = Field(default=None, ge=1)
     """How many processes read sources at once. Default: one a processor."""
+    encryption_keys: str | None = None
+    """Where the keys are with which payloads are encrypted: `env:NAME`, `file:PATH` or `call:module:function`."""
+    off_graph: Literal["warn", "error", "ignore"] = "warn"
+    """What becomes of a run that asks for a step which the graph of its workflow does not have: it is recorded and
+    goes on, it fails, or nothing."""
+    retention: str | None = None
+    """How long finished runs are kept, such as `30d`; a process that works runs removes older ones. Default: for
+    ever."""
+    process: str | None = None
+    """The WorkerProcess of the application, as `module:attribute`; imported when runs are worked."""
+    _origins: dict[str, str] = PrivateAttr(default_factory=dict)
 
     @field_validator("lease")
     @classmethod
@@ -98,6 +116,27 @@ class Settings(BaseModel):
         except InvalidInputError as error:
             raise ValueError(str(error)) from None
         return value
+
+    @field_validator("retention")
+    @classmethod
+    def _retention_is_a_duration(cls, value: str | None) -> str | None:
+        try:
+            if value is not None and seconds(value) < 60:
+                raise ValueError("runs are kept for a minute at least")
+        except InvalidInputError as error:
+            raise ValueError(str(error)) from None
+        return value
+
+    @field_validator("process")
+    @classmethod
+    def _process_names_an_attribute(cls, value: str | None) -> str | None:
+        if value is not None and not _ATTRIBUTE.fullmatch(value):
+            raise ValueError("it is not of the form 'module:attribute', such as 'shop.process:process'")
+        return value
+
+    def origin(self, name: str) -> str:
+        """Where the value of a setting came from, for messages."""
+        return self._origins.get(name, "default")
 
     @property
     def import_root(self) -> Path:
@@ -155,6 +194,7 @@ class Settings(BaseModel):
         except ValidationError as error:
             name = str(error.errors()[0]["loc"][0])
             raise _bad(name, origins.get(name, "default"), error) from None
+        settings._origins = origins
         for name, problem in settings._misplaced():
             raise ConfigurationError(f"bad setting {name!r} ({origins.get(name, 'default')}): {problem}")
         return settings

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
+import functools
 import inspect
 import logging
 import math
 import traceback
 from collections.abc import Callable
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from typing import Any
 
+from wfgen.codec import ANY
 from wfgen.durations import seconds
 from wfgen.environment import Environment
-from wfgen.errors import error_name
+from wfgen.errors import MAX_ERROR_TEXT, SerializationError, error_name, error_text
 from wfgen.operations import Operation
 
 log = logging.getLogger("wfgen.step")
 
-MAX_ERROR = 4000
-"""Characters that are kept of an error's message and of its traceback."""
+
+class _LeaseLapsed(BaseException):
+    """A step was not begun."""
 
 
 class StepRunner:
@@ -30,19 +34,38 @@ class StepRunner:
         loop: the engine's loop.
         environment: clock and randomness.
         executor: the pool for plain functions.
+        holds: whether this process may still act for its runs: a step that another one may have completed meanwhile
+            does not begin.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, environment: Environment, executor: Executor) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        environment: Environment,
+        executor: Executor,
+        holds: Callable[[], bool],
+    ) -> None:
         self._loop = loop
         self._clock = environment.clock
+        self._timeout = environment.timeout
         self._random = environment.random
         self._executor = executor
+        self._holds = holds
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def start(self, operation: Operation, attempt: int) -> Callable[[], None]:
         """Begin an attempt; returns what cancels it."""
         # An empty context: a step must not see what the run's own loop or the engine has set.
         task = self._loop.create_task(self._work(operation, attempt), context=contextvars.Context())
+
+        def settle(_: object) -> None:
+            """Cancelled for good, or before it began; ignored if its end is known already."""
+            if task.cancelled():
+                details = {"error_type": "CancelledError", "error": "it was cancelled"}
+                operation.execution.step_failed(operation, attempt, self._clock.time(), details)
+
+        if operation.compensate is not None:
+            task.add_done_callback(settle)
 
         def stop() -> None:
             task.cancel()
@@ -59,6 +82,9 @@ class StepRunner:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
+        operation.reports = None
+        if not operation.retry.overlap:
+            await self._last_thread(operation)
         started_at = self._clock.time()
         if operation.began is None:
             operation.began = started_at
@@ -67,7 +93,7 @@ class StepRunner:
         except Exception as error:
             # The step's own errors are handled inside; this is a fault of the engine, and must not hang the run.
             log.exception("%r of run %s could not be worked", operation, operation.execution.run.run_id)
-            details = {"error_type": error_name(error), "error": _text(error)[:MAX_ERROR]}
+            details = {"error_type": error_name(error), "error": error_text(error)}
             operation.execution.step_failed(operation, attempt, started_at, details)
         finally:
             self._tasks.discard(task)
@@ -75,20 +101,22 @@ class StepRunner:
     async def _run(self, operation: Operation, attempt: int, started_at: float, task: asyncio.Task[Any]) -> None:
         execution = operation.execution
         limit: asyncio.Timeout | None = None
+        call = functools.partial(self._call, operation, attempt)
         timeout = min(operation.timeout or math.inf, operation.deadline - started_at)
         if timeout <= 0:  # its timer came late: an attempt that cannot end in time does not begin
             self._failed(operation, attempt, started_at, TimeoutError(), timeout)
             return
         try:
             if timeout == math.inf:
-                result = await self._call(operation, attempt)
+                result = await execution.surroundings.attempt(operation, attempt, call)
             else:
-                async with asyncio.timeout(timeout) as limit:
-                    result = await self._call(operation, attempt)
-            what = f"the result of {operation!r}"
-            encoded, value, recorded = execution.codec.record(result, operation.annotation, what)
+                async with self._timeout(timeout) as limit:
+                    result = await execution.surroundings.attempt(operation, attempt, call)
+            encoded, value, recorded, warning = _checked(operation, result)
         except KeyboardInterrupt:
             raise
+        except _LeaseLapsed:
+            self._loop.call_soon(execution.lost)
         except BaseException as error:
             if isinstance(error, asyncio.CancelledError) and task.cancelling():
                 raise
@@ -96,13 +124,51 @@ class StepRunner:
             self._failed(operation, attempt, started_at, error, timeout if timed_out else None)
         else:
             # These only record; the run's own loop is driven from a plain callback once the record is durable.
-            execution.step_completed(operation, attempt, started_at, encoded, value, recorded)
+            execution.step_completed(operation, attempt, started_at, encoded, value, recorded, warning)
+        finally:
+            if operation.reports is not None:
+                operation.reports.over = True
+
+    async def _last_thread(self, operation: Operation) -> None:
+        """Wait until the thread of the attempt before has ended, as long as there is time for another attempt."""
+        thread = operation.thread
+        if thread is None or thread.done():
+            return
+        log.info("run %s: %r waits for the thread of its last attempt", operation.execution.run.run_id, operation)
+        ended = asyncio.Event()
+
+        def tell(_: object) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                self._loop.call_soon_threadsafe(ended.set)
+
+        thread.add_done_callback(tell)
+        left = operation.deadline - self._clock.time()
+        with contextlib.suppress(TimeoutError):
+            async with contextlib.nullcontext() if left == math.inf else self._timeout(left):
+                await ended.wait()
 
     async def _call(self, operation: Operation, attempt: int) -> Any:
+        def call() -> Any:
+            # As late as can be: in a thread it may have waited for its turn, and the process may have been stopped.
+            if not self._holds():
+                raise _LeaseLapsed
+            return operation.call(attempt)
+
         if operation.is_async:
-            return await operation.call(attempt)
-        context = contextvars.Context()
-        result = await self._loop.run_in_executor(self._executor, lambda: context.run(operation.call, attempt))
+            return await call()
+        context = contextvars.copy_context()  # what middleware has set, else nothing
+        thread = self._executor.submit(context.run, call)
+        operation.thread = thread
+        try:
+            try:
+                result = await asyncio.wrap_future(thread, loop=self._loop)
+            except asyncio.CancelledError:
+                if thread.cancel() or not _has_to_settle(operation):
+                    raise
+                result = await asyncio.wrap_future(thread, loop=self._loop)  # it may have an effect to be undone
+        finally:
+            if not thread.done():
+                thread.add_done_callback(functools.partial(_refuse, operation, attempt))
         # `lambda: workers.users.create(signup)` gives a coroutine.
         return await result if inspect.isawaitable(result) else result
 
@@ -123,10 +189,10 @@ class StepRunner:
             lines = "".join(traceback.format_exception(error, limit=-8))
             details = {
                 "error_type": error_name(error),
-                "error": _text(error)[:MAX_ERROR],
-                "traceback": lines[-MAX_ERROR:],
+                "error": error_text(error),
+                "traceback": lines[-MAX_ERROR_TEXT:],
             }
-        again = operation.retry.retries(error, attempt)
+        again = operation.retry.retries(error, attempt) and not operation.future.cancelled()
         delay = operation.retry.delay_after(attempt, error, self._random) if again else 0.0
         again = again and self._clock.time() + delay < operation.deadline
         log.info(
@@ -138,11 +204,42 @@ class StepRunner:
             details["began"] = operation.began
             execution.step_retrying(operation, attempt, delay, details)
         else:
-            execution.step_failed(operation, attempt, started_at, details)
+            partial = None
+            if operation.reports is not None and operation.reports.last is not None:
+                partial, recorded = operation.reports.last
+                if recorded is not None:
+                    details["type"] = recorded
+            execution.step_failed(operation, attempt, started_at, details, partial)
 
 
-def _text(error: BaseException) -> str:
+def _checked(operation: Operation, result: Any) -> tuple[bytes, Any, str | None, str | None]:
+    """A result encoded and decoded again, the name of its class if it is recorded, and a warning if it does not fit.
+
+    Raises:
+        SerializationError: it does not fit its type, and that matters; or it cannot be recorded at all.
+    """
+    codec, what = operation.execution.codec, f"the result of {operation!r}"
     try:
-        return str(error)
-    except Exception:  # an error whose own text fails is still an error
-        return "(its message cannot be shown)"
+        return *codec.record(result, operation.annotation, what), None
+    except SerializationError as error:
+        if operation.validate != "warn" or operation.annotation is ANY:
+            raise
+        found = codec.record(result, ANY, what)
+        log.warning("run %s: %s", operation.execution.run.run_id, error.message)
+        return *found, error.message
+
+
+def _has_to_settle(operation: Operation) -> bool:
+    """Whether a step that the code has cancelled has to come to its end, since its effect would be undone."""
+    return operation.compensate is not None and operation.future.cancelled() and not operation.execution.closed
+
+
+def _refuse(operation: Operation, attempt: int, thread: Future[Any]) -> None:
+    """The thread of an attempt has ended, and nobody waited for it any more. Called in that thread."""
+    if thread.cancelled():  # it never began
+        return
+    error = thread.exception()
+    log.warning(
+        "run %s: the thread of attempt %d at %r has ended late%s; its result is refused",
+        operation.execution.run.run_id, attempt, operation, f" ({error_name(error)})" if error else "",
+    )  # fmt: skip

@@ -13,6 +13,42 @@ MAX_WAIT = 30.0
 """Seconds after which the wall clock is looked at again: it may have been set, or the machine may have slept."""
 
 
+class Alarms:
+    """The timers of one run, by the keys of the operations that they belong to.
+
+    Args:
+        at: sets a timer: when, in seconds since the epoch, and what is called; gives what stops it.
+    """
+
+    def __init__(self, at: Callable[[float, Callable[[], None]], Callable[[], None]]) -> None:
+        self._at = at
+        self._set: dict[str, tuple[float, Callable[[], None]]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._set)
+
+    @property
+    def next_due(self) -> float:
+        """When the first one is due; infinite without any."""
+        return min((due for due, _ in self._set.values()), default=float("inf"))
+
+    def set(self, key: str, due: float, callback: Callable[[], None]) -> None:
+        """Set one; it stays set until it is stopped."""
+        self._set[key] = due, self._at(due, callback)
+
+    def stop(self, key: str) -> bool:
+        """Stop one; whether it was set."""
+        found = self._set.pop(key, None)
+        if found is not None:
+            found[1]()
+        return found is not None
+
+    def stop_all(self) -> None:
+        """Stop all."""
+        for key in list(self._set):
+            self.stop(key)
+
+
 class Timers:
     """Calls back at given times.
 

@@ -328,3 +328,30 @@ def test_full_disk(shop: Any) -> None:
     done = shop("start", "nap", "--engine", "sqlite:////proc/wfgen.db")
     assert done.returncode == 2
     assert done.stderr.startswith("error[WF80")
+
+
+def test_worker_reload(shop: Any, until: Any) -> None:
+    """A1: with `--reload` a changed source is worked by a new process; one with an error leaves the old one alone."""
+    worker = shop.start("worker", "--reload")
+    first = shop("start", "order", "--input", '{"item": "tea", "amount": 2}').stdout.strip()
+    until(lambda: f"{first}  run completed" in shop.out())
+    shop.replace("shop/orders.workflow.py", "data.amount * 7", "data.amount * 11")
+    until(lambda: "started anew" in shop.err())
+    second = shop("start", "order", "--input", '{"item": "jam", "amount": 2}').stdout.strip()
+    until(lambda: f"{second}  run completed" in shop.out())
+    totals = [shop.ask("runs", "show", run, "--json")["output"]["total"] for run in (first, second)]
+    assert totals == [14, 22]
+    shop.replace("shop/orders.workflow.py", '"stock.reserve"', '"stock.unknown"')
+    until(lambda: "goes on with the sources as they were" in shop.err())
+    assert "WF401" in shop.out()
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(20) == 0
+    assert shop.err().count("stopped\n") == 2
+    assert "Traceback" not in shop.err() + shop.out()
+
+
+def test_worker_reload_until_idle(shop: Any) -> None:
+    """The two do not go together."""
+    done = shop("worker", "--reload", "--until-idle")
+    assert done.returncode == 2
+    assert "exclude each other" in done.stderr

@@ -95,6 +95,10 @@ def test_mistakes(shop: Any) -> None:
     wrong_input = found[0]
     assert (wrong_input.column, wrong_input.end_column) == (22, 64)
     assert wrong_input.hint == "Worker 'stock.reserve' takes Order and gives str."
+    shop.replace(ORDERS, '"stock.reserve", 5)', '"stock.reserve", 5, on_error="continue")')
+    assert findings(shop.folder, ignore=("WF405",))[0].hint == (
+        "Worker 'stock.reserve' takes Order and gives str | StepError."
+    )
 
 
 def test_command(shop: Any) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from wfgen_codegen import render
-from wfgen_codegen.modules import MAX_OVERLOADS
+from wfgen_codegen.modules import MAX_OVERLOADS, MAX_SECOND_OVERLOADS
 
 
 def test_overloads_up_to_the_limit(make: Any) -> None:
@@ -17,10 +17,22 @@ def test_overloads_up_to_the_limit(make: Any) -> None:
     workers = [make.worker(f"w{number}") for number in range(MAX_OVERLOADS + 1)]
     few = render(make.project(*workers[:-1]), make.settings)["workflow.py"].decode()
     many = render(make.project(*workers), make.settings)["workflow.py"].decode()
-    assert few.count("Literal[") == MAX_OVERLOADS
+    assert few.count("target: _wfgen_typing.Literal[") == MAX_OVERLOADS
     assert "target: _wfgen.WorkerId" in few
-    assert "Literal[" not in many
-    assert "target: str" in many
+    assert "target: _wfgen_typing.Literal[" not in many
+    assert "target: _wfgen.WorkerId" not in many
+
+
+def test_overloads_for_going_on_from_errors(make: Any) -> None:
+    """A small project has a second overload for each id; in others on_error="continue" gives Any, or the error."""
+    workers = [make.worker(f"w{number}", output="int") for number in range(MAX_SECOND_OVERLOADS + 1)]
+    few = render(make.project(*workers[:-1]), make.settings)["workflow.py"].decode()
+    many = render(make.project(*workers), make.settings)["workflow.py"].decode()
+    assert few.count("-> int | _wfgen.StepError:") == MAX_SECOND_OVERLOADS
+    assert "target: str" not in few
+    assert "-> int | _wfgen.StepError:" not in many
+    assert many.count("target: str,") == 1
+    assert many.count("-> int:") == MAX_SECOND_OVERLOADS + 1
 
 
 def test_versions_are_ordered_as_numbers(make: Any) -> None:

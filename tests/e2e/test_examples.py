@@ -23,6 +23,8 @@ ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith(("WFGEN_"
     "NO_COLOR": "1",
     "ORDERS_PAUSE": "0.05",
 }
+WITH_TESTS = ["saga", "approval", "fanout", "subscription"]
+"""Examples that have tests of their own."""
 ORDER = {"id": "A-1", "customer": "Ada", "items": [{"sku": "anvil"}, {"sku": "tongs"}], "total": 12.5}
 
 
@@ -160,15 +162,34 @@ def test_onboarding_warns_of_one_dynamic_name_and_runs(tmp_path: Path) -> None:
     assert len(result["mails"]) == 3
 
 
-@pytest.mark.parametrize("name", ["orders", "onboarding"])
-def test_examples_pass_the_type_checkers(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("name", WITH_TESTS)
+def test_examples_pass_their_own_tests(tmp_path: Path, name: str) -> None:
+    """A21, B7, A9, B12, E5: each example is free of findings, and its tests, written with wfgen.testing, pass."""
+    project = copy(name, tmp_path)
+    wfgen(project, "check", "--strict")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider"],
+        cwd=project, env=ENVIRONMENT, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " passed" in done.stdout
+
+
+@pytest.fixture(scope="module")
+def mypy_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What mypy has found out about the libraries that all examples use."""
+    return tmp_path_factory.mktemp("mypy")
+
+
+@pytest.mark.parametrize("name", ["orders", "onboarding", *WITH_TESTS])
+def test_examples_pass_the_type_checkers(tmp_path: Path, mypy_cache: Path, name: str) -> None:
     """mypy --strict and pyright find nothing in an example and its generated package."""
     project = copy(name, tmp_path)
     wfgen(project, "check")
     # Where a stub stands beside a generated module, the stub is what a checker shall read.
     sources = sorted(str(p.relative_to(project)) for p in project.rglob("*.py") if not p.with_suffix(".pyi").exists())
     environment = {**ENVIRONMENT, "MYPYPATH": str(project)}
-    flags = ["--strict", "--explicit-package-bases", "--cache-dir", str(tmp_path / "mypy")]
+    flags = ["--strict", "--explicit-package-bases", "--cache-dir", str(mypy_cache)]
     done = subprocess.run(
         [BIN / "mypy", *flags, *sources], cwd=project, env=environment, capture_output=True, text=True
     )

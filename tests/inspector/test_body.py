@@ -34,10 +34,13 @@ Workflow = Callable[..., Any]
         ("workflow.patched('x')", "use patched"),
         ("workflow.emit('x', order)", "use emit"),
         ("workflow.progress(3)", "use progress"),
+        ("workflow.progress(done=1, total=4, message='x')", "use progress"),
         ("workflow.log.info('x')", "use log"),
+        ("workflow.log.child(order=order).info('x')", "use log"),
         ("print(workflow.context.db)", "use context"),
         ("print(workflow.errors)", "use errors"),
         ("print(workflow.metrics)", "use metrics"),
+        ("workflow.metrics.count('orders', 2, colour='red')", "use metrics"),
         ("print(workflow.run_id)", "use run_id"),
         ("print(f'{workflow.run_id}')", "use run_id"),
         ("workflow", "use value"),
@@ -433,7 +436,10 @@ def test_a_handle_that_escapes_is_reported(workflow: Workflow, body: str, reason
     ("body", "codes"),
     [
         ('await workflow.do("a", lambda: workflow.run_id)', []),
+        ('await workflow.do("a", lambda: workflow.context.shop.log(workflow.metrics.count("x")))', []),
         ('await workflow.do("a", lambda: workflow.now())', ["WF306"]),
+        ('await workflow.do("a", lambda: workflow.emit("x"))', ["WF306"]),
+        ('await workflow.do("a", lambda: workflow.progress(1))', ["WF306"]),
         ('await workflow.do("a", lambda: workflow.do("b", "x.y"))', ["WF306"]),
         ('async def inner():\n    await workflow.sleep("b", "1s")\nawait workflow.do("a", inner)', ["WF306"]),
         ('x = sorted(order, key=lambda i: workflow.do("b", "x.y"))', ["WF301"]),
@@ -625,10 +631,12 @@ def test_details_of_steps_are_data(workflow: Workflow) -> None:
         await workflow.hook("b", list[User], timeout=timedelta(minutes=2), description="wait")
         await workflow.do("c", "x.y", retry=order.retry, description=order.text)
         await workflow.sleep("d", "5m")
+        await workflow.do("e", "x.y", retry=Retry(3, within="1h", overlap=False))
         """,
         before="from datetime import timedelta",
     )
-    a, b, c, d = read.body
+    a, b, c, d, e = read.body
+    assert e.retry == {"attempts": 3, "within": "1h", "overlap": False}
     assert a.retry == {"attempts": 3, "delay": "2s", "on": ["OSError"]}
     assert (a.data, a.timeout, a.description) == ("order.id", "5s", None)
     assert (b.payload, b.imports, b.timeout, b.description) == (

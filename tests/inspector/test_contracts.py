@@ -299,6 +299,8 @@ def test_data_that_is_missing_or_too_much(make: Make, input_: str, call: str, me
         ("Order", 'x = await workflow.do("a", "w", order)\nawait workflow.do("b", "w", x)', []),
         ("str", 'x = await workflow.hook("h", User)\nawait workflow.do("b", "w", x)', ["WF405"]),
         ("str", 'x: int = await workflow.hook("h", User)', ["WF406"]),
+        ("str", 'x: int = await workflow.do("a", "w", order, on_error="raise")', ["WF406"]),
+        ("str", 'x = await workflow.do("a", "w", order, on_error="continue")\nawait workflow.do("b", "w", x)', []),
     ],
 )
 def test_results(make: Make, output: str, body: str, expected: list[str]) -> None:

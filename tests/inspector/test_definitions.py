@@ -189,6 +189,14 @@ def test_what_is_not_known_is_dynamic(project: Read) -> None:
             [],
         ),
         ("class A:\n    async def helper(self, w: 'wfgen.Workflow[int]') -> None: ...", ["WF301"]),
+        ("async def helper(w: wfgen.Workflow[int]) -> None:\n    await w.sleep('a', '1s')", ["WF301"]),
+        ("@define_worker('a')\nasync def work(a: int, job: wfgen.Job[int]) -> None: ...", []),
+        (
+            "async def helper(w: wfgen.Workflow[int]) -> None:\n    await w.sleep('a', '1s')\n"
+            "@define_workflow(context=make, middleware=[log])\nasync def flow(w: wfgen.Workflow[int]) -> None:\n"
+            "    await helper(w)",
+            [],
+        ),
     ],
 )
 def test_definitions_that_cannot_work_are_reported(project: Read, source: str, expected: list[str]) -> None:

@@ -587,3 +587,54 @@ def test_an_iterator_that_all_runs_share(make: Make, body: str, expected: list[s
     helpers = "import itertools\n\nNUMBERS = itertools.count()\n\ndef number():\n    return next(NUMBERS)\n"
     before = "from flows.helpers import NUMBERS as helpers_numbers"
     assert codes(make, body, helpers, before) == expected
+
+
+MIDDLEWARE = """\
+import time
+from wfgen import Middleware
+
+
+class Timed(Middleware):
+    async def step(self, call, proceed):
+        start = time.time()
+        return [start, await proceed()]
+
+
+class Wrong(Middleware):
+    async def workflow(self, call, proceed):
+        return [self.now(), await proceed()]
+
+    def now(self):
+        return time.time()
+
+
+class Right(Middleware):
+    async def workflow(self, call, proceed):
+        call.workflow.log.info("at %s", call.workflow.now())
+        return await proceed()
+"""
+
+
+@pytest.mark.parametrize(
+    ("middleware", "expected"),
+    [
+        ("[Timed(), Right(), Middleware()]", []),
+        ("[Timed(), Wrong()]", ["WF201"]),
+        ("(WRONG,)", ["WF201"]),
+        ("MANY", ["WF201"]),
+    ],
+)
+def test_middleware_around_a_workflow_is_workflow_code(make: Make, middleware: str, expected: list[str]) -> None:
+    """C1, F1: its method around workflows is looked into, with the chain of calls; that around steps is not."""
+    source = (
+        "from wfgen import Middleware, Workflow, define_workflow\n"
+        "from flows.tracing import Right, Timed, Wrong\n"
+        "WRONG = Wrong()\nMANY = [Timed(), Wrong()]\n\n"
+        f"@define_workflow(middleware={middleware})\n"
+        'async def flow(workflow: Workflow) -> None:\n    await workflow.sleep("a", "1s")\n'
+    )
+    found = diagnostics(make, {"flows/flow.workflow.py": source, "flows/tracing.py": MIDDLEWARE})
+    assert [d.code for d in found] == expected
+    for finding in found:
+        assert (finding.file, finding.related[-1].file) == ("flows/flow.workflow.py", "flows/tracing.py")
+        assert [related.line for related in finding.related] == [13, 16]

@@ -49,6 +49,11 @@ SILENT = {
         "uuid.uuid5(uuid.NAMESPACE_URL, 'a')\nuuid.uuid3(uuid.NAMESPACE_DNS, 'a')\nuuid.UUID(int=4)",
     ),
     "handle's own": ("", "workflow.now()\nworkflow.uuid()\nworkflow.random().choice(names)\nworkflow.log.info('a')"),
+    "what the handle says": (
+        "",
+        "log = workflow.log.child(names=names)\nlog.info('a')\nworkflow.emit('a', names)\nworkflow.progress(1, 2)\n"
+        "workflow.metrics.count('a', 2)\nworkflow.context.names",
+    ),
     "alias of the handle": ("", "wf = workflow\nwf.now()\nwf.random().random()"),
     "sorted set": ("", "for n in sorted(set(names)):\n    await workflow.do('a', print, n)"),
     "sorted set by key": (

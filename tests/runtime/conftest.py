@@ -13,6 +13,7 @@ from wfgen.definitions import NAMESPACE
 from wfgen.engine import Engine, open_engine
 from wfgen.registry import Registry
 from wfgen.settings import Settings
+from wfgen.worker_process import WorkerProcess
 
 
 class Project:
@@ -22,14 +23,19 @@ class Project:
         self.settings = Settings(project=folder)
 
     def scenario(
-        self, module: dict[str, Any], scenario: Callable[[Engine], Awaitable[Any]], *, work: bool = True
+        self,
+        module: dict[str, Any],
+        scenario: Callable[[Engine], Awaitable[Any]],
+        *,
+        work: bool = True,
+        process: WorkerProcess | None = None,
     ) -> Any:
         """Open the engine with a module's definitions, await the scenario, close."""
         registry = Registry("none")
         registry.register(*module[NAMESPACE].values())
 
         async def main() -> Any:
-            async with open_engine(registry, self.settings, work=work) as engine, asyncio.timeout(30):
+            async with open_engine(registry, self.settings, work=work, process=process) as engine, asyncio.timeout(30):
                 return await scenario(engine)
 
         return asyncio.run(main())

@@ -1,7 +1,7 @@
 """A process that works one kind of run and kills itself at a given commit.
 
-Arguments: folder, and either `none` or `before:N` / `after:N`: at the N-th append, before it is durable or after it is
-and before anybody has been told.
+Arguments: folder, the workflow's name, and either `none` or `before:N` / `after:N`: at the N-th append, before it is
+durable or after it is and before anybody has been told.
 """
 
 from __future__ import annotations
@@ -15,7 +15,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from wfgen import Job, Retry, UnknownRunError, Workflow, define_worker, define_workflow
+from wfgen import (
+    Job,
+    Outcome,
+    Retry,
+    RunFailedError,
+    UnknownRunError,
+    Workflow,
+    define_worker,
+    define_workflow,
+)
 from wfgen.definitions import NAMESPACE
 from wfgen.engine import open_engine
 from wfgen.registry import Registry
@@ -46,6 +55,17 @@ def blocking(name: str, job: Job) -> str:
     return name.upper()
 
 
+@define_worker("losing")
+async def losing(name: str, job: Job) -> str:
+    effect(job.key)
+    raise LookupError(name)
+
+
+@define_worker("told")
+async def told(outcome: Outcome, job: Job) -> None:
+    effect(job.key)
+
+
 @define_workflow
 async def child(workflow: Workflow, name: str) -> str:
     return str(await workflow.do("in child", "remote", name))
@@ -70,8 +90,16 @@ async def every_kind(workflow: Workflow, name: str) -> list[Any]:
     return results
 
 
+@define_workflow(before=["remote"], after=["told"])
+async def undone(workflow: Workflow, name: str) -> None:
+    workflow.compensate("plain", "blocking", name)
+    await asyncio.gather(*[workflow.do("booked", "remote", f"{name}{n}", compensate="blocking") for n in range(2)])
+    await workflow.do("last", "remote", "flaky", compensate="remote")
+    await workflow.do("lost", "losing", name, compensate="remote")
+
+
 async def main() -> None:
-    where, _, number = sys.argv[2].partition(":")
+    where, _, number = sys.argv[3].partition(":")
     registry = Registry("none")
     registry.register(*globals()[NAMESPACE].values())
     async with open_engine(registry, Settings(project=FOLDER)) as engine:
@@ -92,10 +120,13 @@ async def main() -> None:
             original(batch, told)
 
         engine.store.append = append  # type: ignore[method-assign]
-        run = await engine.start_run("every_kind", "start", idempotency_key="the run")
+        run = await engine.start_run(sys.argv[2], "start", idempotency_key="the run")
         with contextlib.suppress(UnknownRunError):  # it is finished already
             await engine.resume_json('"now"', run_id=run.id, name="word")
-        print(await run.result(timeout="30s"), appends, flush=True)
+        try:
+            print(await run.result(timeout="30s"), appends, flush=True)
+        except RunFailedError as error:
+            print(error.error, appends, flush=True)
 
 
 if __name__ == "__main__":

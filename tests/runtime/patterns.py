@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import heapq
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from wfgen.codec import Codec
+from wfgen.conformance import OffGraph
 from wfgen.definitions import WorkflowDefinition
 from wfgen.events import COMPLETIONS, Event
 from wfgen.execution import Execution
 from wfgen.handle import Workflow
 from wfgen.ids import RunId
+from wfgen.lifecycle import Handler, RunUpdate
 from wfgen.operations import Operation
 from wfgen.registry import Registry
 from wfgen.store.protocol import Append, Claimed, RunRecord, Verdict
+from wfgen.worker_process import OpenProcess
 
 
 async def _step(value: int) -> int:
@@ -217,6 +220,20 @@ async def timeouts(workflow: Workflow) -> Any:
     return await asyncio.gather(*[race(n) for n in range(4)])
 
 
+async def emitting(workflow: Workflow) -> Any:
+    async def branch(number: int) -> None:
+        for turn in range(3):
+            workflow.emit("turn", {"branch": number, "turn": turn})
+            await workflow.do("work", _step, number)
+            workflow.emit("worked")
+            workflow.progress(turn + 1, 3, f"branch {number}")
+            await workflow.sleep("pause", "1s")
+
+    workflow.emit("begins")
+    await asyncio.gather(*[branch(n) for n in range(2)])
+    workflow.emit("ends")
+
+
 PATTERNS: dict[str, Callable[[Workflow], Any]] = {
     function.__name__: function
     for function in (
@@ -233,6 +250,7 @@ PATTERNS: dict[str, Callable[[Workflow], Any]] = {
         failing_group,
         seeded,
         timeouts,
+        emitting,
     )
 }
 
@@ -243,9 +261,14 @@ class SeededHost:
     def __init__(self, seed: int) -> None:
         self.registry = Registry("none")
         self.codec = Codec(1_000_000)
+        self.process = OpenProcess()
+        self.off_graph: OffGraph = "warn"
         self.recorded: list[Event] = []
         self.started: list[str] = []
         self.last: Append | None = None
+        self.each_turn: Callable[[], None] = lambda: None
+        self.given_up: set[str] = set()
+        """Keys of steps that were stopped before they ended."""
         self._random = random.Random(seed)
         self._now = 1000.0
         self._steps: dict[str, tuple[Operation, int]] = {}
@@ -268,7 +291,11 @@ class SeededHost:
     def start_step(self, operation: Operation, attempt: int) -> Callable[[], None]:
         self.started.append(operation.key)
         self._steps[operation.key] = (operation, attempt)
-        return lambda: self._steps.pop(operation.key, None) and None
+        return lambda: self._give_up(operation.key)
+
+    def _give_up(self, key: str) -> None:
+        if self._steps.pop(key, None) is not None:
+            self.given_up.add(key)
 
     def soon(self, callback: Callable[[], None]) -> None:
         self._soon.append(callback)
@@ -278,6 +305,15 @@ class SeededHost:
         number = self._number
         heapq.heappush(self._timers, (due, number, callback))
         return lambda: self._stopped.add(number)
+
+    def call_handlers(self, handlers: Sequence[Handler], update: RunUpdate) -> None:
+        raise AssertionError("no pattern has handlers")
+
+    def parked(self, execution: Execution) -> None:
+        pass
+
+    def woken(self, execution: Execution) -> None:
+        pass
 
     def continued(self, execution: Execution, start: Event) -> None:
         raise AssertionError("no pattern continues as new")
@@ -289,6 +325,9 @@ class SeededHost:
         """Work a run to its end."""
         execution.begin()
         while not execution.closed:
+            self.each_turn()
+            if execution.closed:
+                break
             choices: list[Callable[[], None]] = []
             if self._soon:
                 choices += [lambda: self._soon.pop(0)()] * 3
@@ -330,8 +369,10 @@ def define(function: Callable[..., Any]) -> WorkflowDefinition:
         description=None,
         tags=(),
         timeout=None,
+        hook_timeout=None,
         execution_mode="inline",
         middleware=(),
+        context=None,
         retry=None,
         source=f"{__file__}:1",
     )

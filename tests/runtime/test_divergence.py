@@ -56,12 +56,13 @@ def _replay(tmp_path: Path, body: str, *, parked: bool = True) -> str | None:
             run = engine.run(run_id) if run_id else await engine.start_run("flow")
             while (record := await run.info()).status not in ("waiting", "failed", "completed"):
                 await asyncio.sleep(0.005)
-            if run_id and record.status == "waiting":  # taken over already?
-                while record.status == "waiting" and record.claims < 2:
-                    record = await run.info()
+            if run_id:
+                await run.hooks["nobody waits for it"].resume(1)  # wakes the run, so that it is replayed
+                while (record := await run.info()).epoch < 2:
                     await asyncio.sleep(0.005)
-                await asyncio.sleep(0.1)
-                record = await run.info()
+                while record.status not in ("waiting", "failed"):
+                    await asyncio.sleep(0.005)
+                    record = await run.info()
             if record.status == "failed":
                 with pytest.raises(RunFailedError) as caught:
                     await run.result()

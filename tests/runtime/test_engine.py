@@ -164,6 +164,64 @@ def test_failures_are_recorded_and_told(project: Any, kind: str, error_type: str
     project.scenario(globals(), scenario)
 
 
+class Silent(Exception):
+    """Cannot say what it is."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+@define_workflow
+async def odd_errors(workflow: Workflow, kind: str) -> None:
+    if kind == "long":
+        raise ValueError("x" * 1_000_000)
+    await workflow.hook("refused", str, validator=_refuse)
+
+
+def _refuse(word: str) -> bool:
+    raise Silent
+
+
+@pytest.mark.parametrize("kind", ["long", "silent"])
+def test_errors_with_odd_messages_are_recorded(project: Any, kind: str) -> None:
+    """A very long message is cut, one that cannot be told is replaced: the run goes on or ends all the same."""
+
+    async def scenario(engine: Any) -> None:
+        run = await engine.start_run("odd_errors", kind)
+        if kind == "silent":
+            await run.hooks["refused"].resume("word")
+            async with asyncio.timeout(5):
+                while not (found := [e for e in await run.history() if e.type == "hook_rejected"]):
+                    await asyncio.sleep(0.005)
+            assert "cannot be shown" in found[0].data["error"]
+            return
+        with pytest.raises(RunFailedError) as caught:
+            await run.result("5s")
+        assert len(caught.value.error) == 4000
+
+    project.scenario(globals(), scenario)
+
+
+@define_workflow
+async def raises_silently(workflow: Workflow, undo: bool) -> None:
+    if undo:
+        workflow.compensate("undo", lambda: None)
+    raise Silent
+
+
+@pytest.mark.parametrize("undo", [False, True])
+def test_a_workflow_whose_error_has_no_text_fails(project: Any, undo: bool) -> None:
+    """A failure is recorded as one, whatever its exception does: the run is not taken up for ever."""
+
+    async def scenario(engine: Any) -> None:
+        run = await engine.start_run("raises_silently", undo)
+        with pytest.raises(RunFailedError, match="cannot be shown") as caught:
+            await run.result("5s")
+        assert caught.value.error_type.endswith("Silent")
+
+    project.scenario(globals(), scenario)
+
+
 def test_a_failure_can_be_caught(project: Any) -> None:
     """The code sees StepError with the recorded type, message and number of attempts."""
 

@@ -69,7 +69,8 @@ def test_a_wedged_process_is_fenced(tmp_path: Path) -> None:
             record = await engine.store.get_run(seen["run"])
             assert record.epoch == record.claims == 2
             events = await engine.store.history(seen["run"])
-            assert [e.type for e in events] == ["run_started", "step_completed", "run_completed"]
+            recorded = [e.type for e in events if e.type != "run_claimed"]
+            assert recorded == ["run_started", "step_completed", "run_completed"]
 
     asyncio.run(look())
 

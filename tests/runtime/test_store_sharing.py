@@ -109,9 +109,9 @@ def test_processes_may_create_the_file_together(tmp_path: Path, children: Childr
     assert len(events_of(path)) == 30
 
 
-async def _append(store: SQLiteStore, run_id: str, epoch: int) -> Verdict:
+async def _append(store: SQLiteStore, run_id: str, epoch: int, seq: int = 2) -> Verdict:
     told: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
-    store.append(Append(RunId(run_id), epoch, [Event(2, "step_completed", 1.0, "0/s")]), told.set_result)
+    store.append(Append(RunId(run_id), epoch, [Event(seq, "step_completed", 1.0, "0/s")]), told.set_result)
     return await told
 
 
@@ -137,7 +137,8 @@ def test_a_killed_process_is_succeeded_at_once(tmp_path: Path, children: Childre
         while not (claimed := await store.claim(me.process_id, [FLOW], 1)):
             assert time.monotonic() < deadline
         assert (claimed[0].run.epoch, claimed[0].run.claims) == (2, 2)
-        assert await _append(store, "r1", 2) is None
+        assert claimed[0].events[-1].type == "run_claimed"
+        assert await _append(store, "r1", 2, seq=3) is None
         assert [process.process_id for process, _ in await store.processes()] == [me.process_id]
         await store.close()
 

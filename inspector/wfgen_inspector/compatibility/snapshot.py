@@ -104,7 +104,7 @@ def _of(workflows: tuple[WorkflowEntry, ...], workers: tuple[WorkerEntry, ...]) 
                 code_key=entry.code_key,
                 interface_hash=entry.interface_hash,
                 steps_hash=entry.steps_hash,
-                body=shapes_of(entry.body),
+                body=shapes_of((*(entry.before or ()), *entry.body)),
             )
             for entry in workflows
         },

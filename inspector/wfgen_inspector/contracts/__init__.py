@@ -57,7 +57,7 @@ def examine(reading: Reading, bodies: Iterable[Body], entries: Iterable[Entry]) 
         for operation in body.operations:
             if operation.method in ("hook", "create_hook"):
                 _payload(body, payloads, operation)
-            elif operation.method in ("do", "call", "start"):
+            elif operation.method in ("do", "call", "start", "compensate"):
                 calls += _call(body, values, operation)
         results += _results(body, values, kinds)
     return Contracts(tuple(signatures.values()), tuple(calls), tuple(results), tuple(found))

@@ -276,6 +276,8 @@ class Values:
         if operation is None:
             return ValueFact()
         method, arguments = operation.method, operation.given
+        if not _raises(arguments.get("on_error")):
+            return ValueFact()  # it may be the step's error, too
         if method in ("do", "call") and "target" in arguments:
             return ValueFact(result_of=self.place(arguments["target"]))
         if method == "hook" and "model" in arguments:
@@ -309,6 +311,11 @@ class Values:
     def place(self, node: ast.expr) -> Span:
         """Where the argument stands that names a target, by which linking knows it."""
         return self._body.span(node)
+
+
+def _raises(on_error: ast.expr | None) -> bool:
+    """Whether a step with this option surely gives its own result."""
+    return on_error is None or (isinstance(on_error, ast.Constant) and on_error.value == "raise")
 
 
 def members(union: ast.BinOp) -> list[ast.expr]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from wfgen_inspector.body.handle import PARAMETERS
 from wfgen_inspector.constants import UNKNOWN, evaluate
 from wfgen_inspector.control.code import Body
-from wfgen_inspector.policies import duration
+from wfgen_inspector.policies import duration, retry_policy
 from wfgen_inspector.scopes import Scope
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ def examine(reading: Reading, found: Iterable[Body]) -> None:
     seen: set[ast.AST] = set()
     for call, kind in _definitions(reading):
         if kind == "definition":
+            given = {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg is not None}
+            _once(given, reading.scope, report)
             for keyword in call.keywords:
                 if keyword.arg == "timeout" and not _is_none(keyword.value):
                     _duration(keyword.value, reading.scope, "the timeout", report)
@@ -63,6 +65,7 @@ def _operations(body: Body) -> None:
 
     for operation in body.operations:
         arguments = operation.given
+        _once(arguments, body.scope, report)
         if not arguments.keys() & _TIMES:
             continue
         name = evaluate(arguments.get("step"), body.scope)
@@ -158,6 +161,20 @@ def _when(node: ast.expr, scope: Scope, of: str, report: Report) -> None:
         )
 
 
+def _once(given: Mapping[str, ast.expr], scope: Scope, report: Report) -> None:
+    """A policy of several attempts for what runs at most once."""
+    if "retry" not in given or "at_most_once" not in given or evaluate(given["at_most_once"], scope) is not True:
+        return
+    policy = retry_policy(given["retry"], scope, ast.unparse)
+    attempts = policy.get("attempts", 3) if isinstance(policy, dict) else 1
+    if isinstance(attempts, int) and attempts > 1:
+        report(
+            given["retry"],
+            f"what runs at most once cannot have {attempts} attempts.",
+            "Leave `at_most_once` out, or write `Retry(attempts=1)`.",
+        )
+
+
 def _is_retry(call: ast.Call, scope: Scope) -> bool:
     name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
     return name not in _METHODS and scope.qualified(call.func) in _RETRIES
@@ -174,7 +191,7 @@ def _retry(call: ast.Call, scope: Scope, report: Report) -> None:
     for name, node in parts:
         if name not in _POLICY or isinstance(node, ast.Starred):
             continue
-        if name in ("delay", "maximum"):
+        if name in ("delay", "maximum", "within"):
             _duration(node, scope, f"the {name} of this retry policy", report)
             continue
         known = evaluate(node, scope)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from wfgen_inspector.determinism.analysis import Analysis
+from wfgen_inspector.determinism.effects import Place
 from wfgen_inspector.determinism.entries import Entry, entries
 from wfgen_inspector.determinism.findings import direct, through
 from wfgen_inspector.determinism.table import table
@@ -14,6 +16,7 @@ from wfgen_inspector.symbols import FunctionSymbol
 
 if TYPE_CHECKING:
     from wfgen_inspector.reading import Reading
+    from wfgen_inspector.scopes import Scope
 
 __all__ = ["examine"]
 
@@ -53,4 +56,17 @@ def examine(reading: Reading) -> None:
             for code, reached in analysis.reach(callee).items():
                 problem = through(call.place, call.place.node, reached, entry.shown)
                 found.setdefault((code, problem.span), problem)
+    for element, scope in reading.middleware:
+        for method in _around_workflows(reading, element, scope):
+            for code, reached in analysis.reach(method).items():
+                problem = through(Place(reading.module, element), element, reached, None)
+                found.setdefault((code, problem.span), problem)
     reading.problems.extend(found.values())
+
+
+def _around_workflows(reading: Reading, middleware: ast.expr, scope: Scope) -> Iterator[FunctionSymbol]:
+    """The method of a middleware that is part of the code of workflows."""
+    for symbol in reading.resolver.resolve(middleware, scope, reading.module):
+        for method in reading.resolver.member(symbol, "workflow", reading.module):
+            if isinstance(method, FunctionSymbol):
+                yield method

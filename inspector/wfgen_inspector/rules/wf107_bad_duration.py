@@ -9,7 +9,8 @@ RULE = Rule(
     severity="error",
     summary="A duration, a time or a retry policy is one that the runtime refuses.",
     what="Reports literal durations (`sleep`, `timeout=`, `delay=`) that are no durations or negative, "
-    "`sleep_until` with a time without a time zone, and `Retry(…)` with values that it cannot have.",
+    "`sleep_until` with a time without a time zone, `Retry(…)` with values that it cannot have, and several attempts "
+    "for what runs at most once.",
     why="The run fails when it gets there, or the file cannot be loaded at all.",
     remedy='Write a `timedelta` or text such as `"90s"`, `"1h30m"`, `"7d"`: numbers with `ms`, `s`, `m`, `h`, `d` or '
     "`w`.",
@@ -57,6 +58,20 @@ async def create_user(email: str) -> str:
 """,
             path="users.worker.py",
         ),
+        sample("""\
+from wfgen import Retry, Workflow, define_workflow
+
+
+@define_workflow
+async def pay(workflow: Workflow, order: str) -> None:
+    await workflow.do(
+        "charge",
+        print,
+        order,
+        at_most_once=True,
+        retry=Retry(attempts=3),  # <- here
+    )
+"""),
     ),
     valid=(
         sample("""\
@@ -74,6 +89,7 @@ async def remind(workflow: Workflow, pause: str) -> None:
     await workflow.sleep("third", timedelta(minutes=5))
     await workflow.sleep_until("new year", datetime(2030, 1, 1, tzinfo=UTC))
     await workflow.hook("answer", str, timeout=None)
+    await workflow.do("pay", print, pause, at_most_once=True, retry=Retry(attempts=1))
 """),
     ),
 )

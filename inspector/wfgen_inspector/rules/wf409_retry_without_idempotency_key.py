@@ -16,7 +16,7 @@ def check(project: Project) -> Iterator[Finding]:
             facts.path,
             effect.span,
             f"worker {worker.entry.id!r} is retried, and each attempt calls `{effect.called}` again.",
-            "Take the worker's `Job` and send its run id and key as an idempotency key.",
+            "Take the worker's `Job` and send its `idempotency_key`.",
         )
 
 
@@ -29,8 +29,8 @@ RULE = Rule(
     "neither a `Job` is taken nor anything like an idempotency key is mentioned. This is advice.",
     why="An attempt may fail after its effect: a timeout, a lost answer, a crash before the result is recorded. "
     "The next attempt then has the effect a second time.",
-    remedy='Take the `Job` (`async def charge(order: Order, job: Job)`) and send `f"{job.run_id}/{job.key}"` as the '
-    "idempotency key: it is the same in every attempt.",
+    remedy="Take the `Job` (`async def charge(order: Order, job: Job)`) and send `job.idempotency_key`: it is the same "
+    "in every attempt, also in another process.",
     check=check,
     invalid=(
         sample(
@@ -57,8 +57,8 @@ from wfgen import Job, Retry, define_worker
 
 @define_worker("payments.charge", retry=Retry(attempts=3))
 def charge(amount: int, job: Job) -> int:
-    key = f"{job.run_id}/{job.key}"
-    return httpx.post("https://pay.example/charges", json={"amount": amount, "key": key}).status_code
+    headers = {"Idempotency-Key": job.idempotency_key}
+    return httpx.post("https://pay.example/charges", json={"amount": amount}, headers=headers).status_code
 
 
 @define_worker("payments.log")

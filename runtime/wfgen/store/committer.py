@@ -22,6 +22,7 @@ from typing import Any
 
 from wfgen.errors import WfgenError
 from wfgen.store.faults import fault, strikes_all
+from wfgen.store.presence import Presence
 from wfgen.store.protocol import Append
 from wfgen.store.schema import patiently
 from wfgen.store.transitions import Transitions
@@ -87,6 +88,7 @@ class Committer:
         self._changed = False
         self._changed_at = 0.0
         self._told_at = 0.0
+        self.presence: Presence
         self._transitions: Transitions
         self._connection: sqlite3.Connection
 
@@ -130,11 +132,10 @@ class Committer:
     def run(self, opened: Callable[[Any], None]) -> None:
         """The thread: open, commit until told to stop, close. `opened` is told None or the error."""
         try:
-            self._connection = self._connect()
+            self.open()
         except Exception as error:
             self._tell([(opened, fault(error, self._path))])
             return
-        self._transitions = self._make_transitions(self._connection)
         try:
             self._tell([(opened, None)])
             while batch := self._next_batch():
@@ -146,6 +147,12 @@ class Committer:
         finally:
             self._connection.close()
             self._tell([(self._stopped, None)])
+
+    def open(self) -> None:
+        """Connect."""
+        self._connection = self._connect()
+        self.presence = Presence(self._path)
+        self._transitions = self._make_transitions(self._connection)
 
     def stop(self, stopped: Callable[[Any], None] = lambda _: None) -> None:
         """End the thread after everything that is queued; `stopped` is told once the connection is closed."""
@@ -202,6 +209,7 @@ class Committer:
         self, batch: Sequence[Job], apply: Callable[[Work, Transitions], Any], begin: Callable[[], None]
     ) -> Sequence[Any]:
         connection, transitions = self._connection, self._transitions
+        self.presence.check()
         begin()
         self._look()
         outcomes: list[Any] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from wfgen.errors import StoreBusyError, StoreError, StoreFormatError, StoreFullError
+from wfgen.errors import StoreBusyError, StoreError, StoreFormatError, StoreFullError, StoreGoneError
 
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _FULL = frozenset({sqlite3.SQLITE_FULL})
@@ -37,6 +37,8 @@ def is_busy(error: BaseException) -> bool:
 def strikes_all(error: BaseException) -> bool:
     """Whether the file or the disk is at fault, and not the one operation that met the error."""
     primary = _code(error) & 0xFF
+    if isinstance(error, StoreGoneError):
+        return True
     return primary in _BUSY | _FULL | _FORBIDDEN | _DAMAGED or primary == sqlite3.SQLITE_IOERR
 
 

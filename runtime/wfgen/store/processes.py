@@ -22,6 +22,7 @@ def this_process(environment: Environment) -> ProcessRecord:
         pid=pid,
         pid_started=_started(pid) or "",
         started_at=environment.clock.time(),
+        boot=boot_identity(),
     )
 
 
@@ -34,6 +35,18 @@ def host_identity() -> str:
     except OSError:
         pass  # not Linux: the machine's name has to do; a pid that was reused is waited for until its lease ends
     return "/".join(parts)
+
+
+def boot_identity() -> str:
+    """The boot of the machine and its namespace of time: within one of these the monotonic clock is one."""
+    try:
+        boot = (_PROC / "sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""  # not Linux: leases go by the wall clock
+    try:
+        return f"{boot}/{os.stat('/proc/self/ns/time').st_ino}"
+    except OSError:  # a kernel without them
+        return boot
 
 
 def is_gone(process: ProcessRecord, host: str) -> bool:

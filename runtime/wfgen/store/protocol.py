@@ -10,16 +10,21 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, Unpack
 
 from wfgen.errors import WfgenError
 from wfgen.events import Event
 from wfgen.ids import HookToken, RunId
+from wfgen.statistics import WorkflowStatistics
+from wfgen.store.filters import RunFilters
 
 RunStatus = Literal["pending", "running", "waiting", "paused", "completed", "failed", "cancelled", "terminated"]
 """`pending`: nobody has claimed it yet; `waiting`: parked on timers, hooks and children alone."""
 
 FINISHED: frozenset[str] = frozenset({"completed", "failed", "cancelled", "terminated"})
+
+GIVEN_BACK: frozenset[str] = frozenset({"paused", "pending"})
+"""Statuses with which an owner gives a run back in the transaction that records them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,8 @@ class NewRun:
     """Of a child: the run that started it, and the key of its operation."""
     on_parent_end: Literal["cancel", "abandon"] = "abandon"
     """Of a child: what becomes of it when the parent ends first."""
+    tags: tuple[str, ...] = ()
+    """What it can be found by: its workflow's tags and those of its start, sorted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +68,7 @@ class RunRecord:
     epoch: int
     """Raised by each claim."""
     claims: int
-    """How often a process took the run."""
+    """How often in a row a process took the run and neither got further with it nor gave it back."""
     owner: str | None
     """The process that holds it."""
     created_at: float
@@ -69,6 +76,8 @@ class RunRecord:
     finished_at: float | None
     parent: RunId | None = None
     """The run that started it as its child."""
+    tags: tuple[str, ...] = ()
+    """Its workflow's tags and those of its start, sorted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +86,7 @@ class Message:
 
     id: int
     run_id: RunId
-    kind: Literal["hook", "cancel", "child"]
+    kind: Literal["hook", "cancel", "child", "pause", "resume"]
     token: str | None
     """Hook: addressed by token; or"""
     name: str | None
@@ -151,7 +160,11 @@ class Append:
     epoch: int
     events: list[Event] = field(default_factory=list)
     status: RunStatus | None = None
-    """New status, if it changes. A finished one also clears the owner and closes open hooks."""
+    """New status, if it changes. A finished one also clears the owner and closes open hooks; `paused` and
+    `pending` give the run back."""
+    wake_at: float | None = None
+    """With status `waiting`: when the run goes on by itself, in seconds since the epoch; infinite for one that waits
+    for messages alone."""
     output: bytes | None = None
     error: tuple[str, str, str | None] | None = None
     """Error type, message and code of a failed run."""
@@ -176,6 +189,8 @@ class ProcessRecord:
     pid_started: str
     """When the operating system started that pid, so that a reused pid is not mistaken for it."""
     started_at: float
+    boot: str = ""
+    """Identity of the boot of the machine: processes of one have one monotonic clock. Empty where it is not known."""
 
 
 Verdict = WfgenError | None
@@ -228,19 +243,29 @@ class Store(Protocol):
         ...
 
     async def claim(self, process_id: str, workflows: Collection[tuple[str, str]], limit: int) -> list[Claimed]:
-        """Take up to `limit` unfinished runs of these (name, version) pairs that no live process holds, oldest first.
+        """Take up to `limit` runs of these (name, version) pairs that are due and that no live process holds.
 
-        Raises each one's epoch and claim count and sets it to this process.
+        Due is an unfinished run that does not wait, one whose `wake_at` has come, and one with a message that came
+        after it was parked. The longest overdue come first, else the oldest. Raises each one's epoch, sets it to this
+        process, and records `run_claimed` if another process held it last.
         """
         ...
 
-    async def release(self, run_id: RunId, epoch: int) -> None:
-        """Give a run back, so that any process may claim it."""
+    async def next_wake(self, workflows: Collection[tuple[str, str]]) -> float:
+        """When the next run of these (name, version) pairs that nobody holds is due; infinite if none is."""
+        ...
+
+    async def release(self, run_id: RunId, epoch: int, *, wake_at: float = 0.0, seen: int = 0) -> float:
+        """Give a run back, so that any process may claim it from `wake_at` on, in seconds since the epoch.
+
+        A message with a number above `seen` makes it due at once. Returns when it is due; infinite too if another
+        process has it by now, and nothing happened.
+        """
         ...
 
     async def send(
         self,
-        kind: Literal["hook", "cancel"],
+        kind: Literal["hook", "cancel", "pause", "resume"],
         *,
         run_id: RunId | None = None,
         token: str | None = None,
@@ -250,11 +275,64 @@ class Store(Protocol):
         """Put a message in a run's inbox; hooks by token, or by run and hook name.
 
         `duplicate`: the hook of that token was resumed before, or a message for it waits; nothing changes.
+        `pause` and `resume` take effect at once on a run that nobody holds; they are duplicates when it is so already.
+        A request to cancel ends a pause.
 
         Raises:
             UnknownHookError: no hook has the token, or it timed out or was closed.
             UnknownRunError: no such run, or it is finished.
+            RunStateError: it is to be paused or resumed, and is finished.
         """
+        ...
+
+    async def terminate(self, run_id: str, reason: str | None = None) -> None:
+        """End a run where it stands; whoever holds it loses it. Its hooks are closed, its parent and children told.
+
+        Raises:
+            UnknownRunError: no such run.
+            RunStateError: it is finished.
+        """
+        ...
+
+    async def retry(self, run_id: str) -> None:
+        """Record `run_retried` of a failed run, and make it one that waits to be claimed.
+
+        Hooks, children and messages are brought in line with what counts of the history from then on.
+
+        Raises:
+            UnknownRunError: no such run.
+            RunStateError: it has not failed, or its steps were undone.
+        """
+        ...
+
+    async def rollback(self, run_id: str, to: int, *, compensate: bool = False, keep: int | None = None) -> None:
+        """Record `rolled_back`, or with `compensate` a `rollback_requested`; the run, finished or not, goes on there.
+
+        Whoever holds it loses it. `keep` is how many checkpoints are kept; None for all.
+
+        Raises:
+            UnknownRunError: no such run.
+            RunStateError: the event of that seq is no checkpoint that it can be taken back to.
+        """
+        ...
+
+    async def fork(
+        self, run_id: str, at: int, new: NewRun, *, replace_input: bool = False, keep: int | None = None
+    ) -> tuple[RunRecord, bool]:
+        """Record a new run that begins with the history of another one, up to the event `at`.
+
+        It has the input of the other one unless that is replaced. Returns its record and whether it was created now:
+        not when its idempotency key belongs to the same fork.
+
+        Raises:
+            UnknownRunError: no such run.
+            RunStateError: the event of that seq is no checkpoint that it can be forked at.
+            ConflictError: the key belongs to another run.
+        """
+        ...
+
+    async def epochs(self, run_ids: Collection[str]) -> dict[str, int]:
+        """The epochs of runs, by id."""
         ...
 
     async def messages(self, process_id: str) -> list[Message]:
@@ -269,10 +347,44 @@ class Store(Protocol):
         """Raises UnknownRunError."""
         ...
 
-    async def list_runs(
-        self, *, workflow: str | None = None, status: Collection[RunStatus] | None = None, limit: int = 100
-    ) -> list[RunRecord]:
-        """Newest first."""
+    async def list_runs(self, *, limit: int = 100, **filters: Unpack[RunFilters]) -> list[RunRecord]:
+        """Runs that fit all filters, newest first; none of these reads all runs. Page with `before`.
+
+        Raises:
+            UnknownRunError: there is no run `before`.
+        """
+        ...
+
+    async def workflows(self) -> Sequence[tuple[str, str]]:
+        """Name and version of the workflows that have runs here, sorted."""
+        ...
+
+    async def statistics(
+        self,
+        *,
+        workflow: str | None = None,
+        version: str | None = None,
+        since: float | None = None,
+        until: float | None = None,
+    ) -> Sequence[WorkflowStatistics]:
+        """How the runs went that were started since a time and before another, both in seconds since the epoch.
+
+        One for each version of each workflow that has runs then, sorted.
+        """
+        ...
+
+    async def prune(
+        self, before: float, statuses: Collection[RunStatus] | None = None, *, limit: int = 100
+    ) -> Sequence[str]:
+        """Remove finished runs that ended before a time, with all that is recorded of them; gives their ids.
+
+        A run stays while its parent is unfinished, or a child of it is there. Fewer than `limit` may go at once, as
+        long as there are any: repeat until none does.
+        """
+        ...
+
+    async def count_prunable(self, before: float, statuses: Collection[RunStatus] | None = None) -> int:
+        """How many runs repeated `prune` would remove; a parent counts if its children can go as well."""
         ...
 
     async def history(self, run_id: str, *, after: int = 0) -> list[Event]:

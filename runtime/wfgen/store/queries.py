@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from wfgen.errors import UnknownRunError
 from wfgen.events import Event
-from wfgen.store.protocol import HookRecord, Message, ProcessRecord, RunRecord, RunStatus
+from wfgen.store.protocol import HookRecord, Message, ProcessRecord, RunRecord
 
 _RUN_COLUMNS = (
     "r.run_id, r.workflow, r.version, r.status, e.payload, r.output, r.error_type, r.error, r.error_code, r.salt,"
     " r.idempotency_key, r.epoch, r.claims, r.owner, r.created_at, r.updated_at, r.finished_at,"
-    " (SELECT p.run_id FROM runs AS p WHERE p.run = r.parent)"
+    " (SELECT p.run_id FROM runs AS p WHERE p.run = r.parent), r.tags"
 )
-_RUNS = f"SELECT {_RUN_COLUMNS} FROM runs AS r LEFT JOIN events AS e ON e.run = r.run AND e.seq = r.first_seq"
+_FROM_RUNS = " FROM runs AS r LEFT JOIN events AS e ON e.run = r.run AND e.seq = r.first_seq"
+_RUNS = f"SELECT {_RUN_COLUMNS}{_FROM_RUNS}"
 _STARTED_RUNS = f"SELECT {_RUN_COLUMNS} FROM runs AS r LEFT JOIN events AS e ON e.run = r.run AND e.seq = 1"
 """With the input of the start, also where a run was continued with another one."""
 _EVENTS = "SELECT seq, type, time, key, data, payload FROM events WHERE run = ? AND seq > ? ORDER BY seq"
+_GIVEN = "SELECT value FROM json_each(?)"
+"""Stands for any number of values, given as one JSON list."""
 _MESSAGES = (
     "SELECT m.id, r.run_id, m.kind, m.token, m.name, m.payload FROM messages AS m JOIN runs AS r ON r.run = m.run"
 )
@@ -33,34 +37,24 @@ def get_run(connection: sqlite3.Connection, run_id: str) -> RunRecord:
     row = connection.execute(f"{_RUNS} WHERE r.run_id = ?", (run_id,)).fetchone()
     if row is None:
         raise unknown_run(run_id)
-    return RunRecord(*row)
+    return _record(row)
 
 
 def get_by_number(connection: sqlite3.Connection, run: int) -> RunRecord:
-    return RunRecord(*connection.execute(f"{_RUNS} WHERE r.run = ?", (run,)).fetchone())
+    return _record(connection.execute(f"{_RUNS} WHERE r.run = ?", (run,)).fetchone())
 
 
 def find_by_key(connection: sqlite3.Connection, workflow: str, key: str) -> RunRecord | None:
     row = connection.execute(
         f"{_STARTED_RUNS} WHERE r.workflow = ? AND r.idempotency_key = ?", (workflow, key)
     ).fetchone()
-    return None if row is None else RunRecord(*row)
+    return None if row is None else _record(row)
 
 
-def list_runs(
-    connection: sqlite3.Connection, workflow: str | None, status: Collection[RunStatus] | None, limit: int
-) -> list[RunRecord]:
-    conditions: list[str] = []
-    values: list[Any] = []
-    if workflow is not None:
-        conditions.append("r.workflow = ?")
-        values.append(workflow)
-    if status is not None:
-        conditions.append(f"r.status IN ({', '.join('?' * len(status))})")
-        values += status
-    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    rows = connection.execute(f"{_RUNS}{where} ORDER BY r.run DESC LIMIT ?", (*values, limit))
-    return [RunRecord(*row) for row in rows]
+def _record(row: tuple[Any, ...]) -> RunRecord:
+    columns: list[Any] = list(row)
+    columns[-1] = tuple(json.loads(columns[-1])) if columns[-1] else ()
+    return RunRecord(*columns)
 
 
 def history(connection: sqlite3.Connection, run_id: str, after: int) -> list[Event]:
@@ -83,8 +77,58 @@ def replayed_events(connection: sqlite3.Connection, run: int) -> list[Event]:
     return events(connection, run, first - 1)
 
 
-def messages_of_run(connection: sqlite3.Connection, run: int) -> list[Message]:
-    return [Message(*row) for row in connection.execute(f"{_MESSAGES} WHERE m.run = ? ORDER BY m.id", (run,))]
+def epochs(connection: sqlite3.Connection, run_ids: Collection[str]) -> dict[str, int]:
+    rows = connection.execute(
+        "SELECT run_id, epoch FROM runs WHERE run_id IN (SELECT value FROM json_each(?))", (json.dumps(list(run_ids)),)
+    )
+    return dict(rows.fetchall())
+
+
+def runs_by_number(connection: sqlite3.Connection, runs: Sequence[int]) -> dict[int, RunRecord]:
+    rows = connection.execute(f"SELECT r.run, {_RUN_COLUMNS}{_FROM_RUNS} WHERE r.run IN ({_GIVEN})", (_given(runs),))
+    return {row[0]: _record(row[1:]) for row in rows}
+
+
+def replayed_events_of(connection: sqlite3.Connection, runs: Sequence[int]) -> dict[int, list[Event]]:
+    """Events of each of several runs, from its last start on."""
+    found: dict[int, list[Event]] = {run: [] for run in runs}
+    for run, seq, type, time, key, data, payload in connection.execute(
+        "SELECT r.run, seq, type, time, key, data, payload FROM runs AS r JOIN events AS e"
+        f" ON e.run = r.run AND e.seq >= r.first_seq WHERE r.run IN ({_GIVEN}) ORDER BY r.run, seq",
+        (_given(runs),),
+    ):
+        found[run].append(Event(seq, type, time, key, json.loads(data) if data else {}, payload))
+    return found
+
+
+def messages_of_runs(connection: sqlite3.Connection, runs: Sequence[int]) -> dict[int, list[Message]]:
+    """The inboxes of those runs that have one, oldest first."""
+    found: dict[int, list[Message]] = {}
+    rows = connection.execute(
+        "SELECT r.run, m.id, r.run_id, m.kind, m.token, m.name, m.payload FROM messages AS m"
+        f" JOIN runs AS r ON r.run = m.run WHERE r.run IN ({_GIVEN}) ORDER BY m.id",
+        (_given(runs),),
+    )
+    for run, *message in rows:
+        found.setdefault(run, []).append(Message(*message))
+    return found
+
+
+def next_wake(connection: sqlite3.Connection, workflows: Collection[tuple[str, str]]) -> float:
+    """When the next run of these (name, version) pairs that nobody holds is due; infinite if none is."""
+    times = [
+        connection.execute(
+            "SELECT min(wake_at) FROM runs WHERE owner IS NULL AND finished_at IS NULL"
+            " AND workflow = ? AND version = ?",
+            (workflow, version),
+        ).fetchone()[0]
+        for workflow, version in workflows
+    ]
+    return min((time for time in times if time is not None), default=math.inf)
+
+
+def _given(numbers: Sequence[int]) -> str:
+    return json.dumps(list(numbers))
 
 
 def messages_of_process(connection: sqlite3.Connection, process_id: str) -> list[Message]:
@@ -114,6 +158,17 @@ def processes(connection: sqlite3.Connection) -> list[tuple[ProcessRecord, float
         "SELECT process_id, host, pid, pid_started, started_at, lease_until FROM processes ORDER BY started_at"
     )
     return [(ProcessRecord(*row[:5]), row[5]) for row in rows]
+
+
+def lapsed(connection: sqlite3.Connection, process_id: str, now: float, monotonic: float) -> set[str]:
+    """Ids of the processes whose lease has ended, as `process_id` sees it: by the monotonic clock that it shares with
+    them, which nobody sets; by the wall clock with processes of another machine."""
+    rows = connection.execute(
+        "SELECT p.process_id FROM processes AS p LEFT JOIN processes AS me ON me.process_id = ?"
+        " WHERE CASE WHEN p.boot = me.boot AND p.boot <> '' THEN p.lease_end <= ? ELSE p.lease_until <= ? END",
+        (process_id, monotonic, now),
+    )
+    return {row[0] for row in rows}
 
 
 def is_registered(connection: sqlite3.Connection, process_id: str) -> bool:

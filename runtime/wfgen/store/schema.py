@@ -120,11 +120,28 @@ MIGRATIONS: Sequence[Migration] = (
         """DROP INDEX runs_to_claim""",
         """CREATE INDEX runs_to_claim ON runs (workflow, version, wake_at)
             WHERE owner IS NULL AND finished_at IS NULL""",
+        # Nobody is left asleep for whom something has come. A pause ends by a request to cancel the run alone.
+        """CREATE TRIGGER messages_wake AFTER INSERT ON messages BEGIN
+            UPDATE runs SET wake_at = 0
+                WHERE run = NEW.run AND wake_at > 0 AND (status <> 'paused' OR NEW.kind = 'cancel');
+        END""",
+        # The boot of a process's machine, and the end of its lease by the monotonic clock of that.
+        """ALTER TABLE processes ADD COLUMN boot TEXT NOT NULL DEFAULT ''""",
+        """ALTER TABLE processes ADD COLUMN lease_end REAL NOT NULL DEFAULT 0""",
+        # A run's tags as a JSON list, and the runs of a tag in the order of their start.
+        """ALTER TABLE runs ADD COLUMN tags TEXT""",
         """CREATE TABLE tags (
             tag TEXT NOT NULL,
-            run INTEGER NOT NULL REFERENCES runs,
-            PRIMARY KEY (tag, run)
+            created_at REAL NOT NULL,
+            run INTEGER NOT NULL,
+            PRIMARY KEY (tag, created_at, run)
         ) WITHOUT ROWID""",
+        # What runs are found by. A status is in them once it is final only: else each change of it would rewrite them.
+        """CREATE INDEX runs_by_time ON runs (created_at)""",
+        """CREATE INDEX runs_unfinished ON runs (workflow, version, created_at) WHERE finished_at IS NULL""",
+        """CREATE INDEX runs_finished ON runs (workflow, version, status, created_at, finished_at)
+            WHERE finished_at IS NOT NULL""",
+        """CREATE INDEX runs_by_code ON runs (error_code, created_at) WHERE error_code IS NOT NULL""",
     ),
 )
 

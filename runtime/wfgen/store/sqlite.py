@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import sqlite3
 import threading
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, Unpack
 
 from wfgen.environment import Environment
 from wfgen.errors import StoreError, WfgenError
 from wfgen.events import Event
 from wfgen.ids import RunId
-from wfgen.store import queries
+from wfgen.statistics import WorkflowStatistics
+from wfgen.store import counting, listing, pruning, queries
 from wfgen.store.committer import Committer
 from wfgen.store.faults import fault
+from wfgen.store.filters import RunFilters, RunQuery
 from wfgen.store.processes import host_identity, is_gone
 from wfgen.store.protocol import (
     Append,
@@ -137,25 +140,27 @@ class SQLiteStore:
 
     async def register(self, process: ProcessRecord, lease: float) -> None:
         """Announce a process, with a lease in seconds."""
-        await self._write(lambda transitions: transitions.register(process, lease))
+        await self._write(lambda transitions: transitions.claiming.register(process, lease))
 
     def renew(self, process_id: str, lease: float) -> bool:
         """Renew a lease, in seconds from now; may be called from any thread.
 
         Returns False when the process is not registered any more: its lease had ended and its runs were taken.
         """
-        until = self._environment.clock.time() + lease
+        clock = self._environment.clock
+        until, end = clock.time() + lease, clock.monotonic() + lease
         with self._renewing:
             if self._committer is None:
                 raise self._closed()
+            self._committer.presence.check()
             try:
                 if self._heartbeat is None:
                     # A lease need not survive a power failure, so its commit does not wait for the disk.
                     self._heartbeat = connect(self.path, synchronous="normal")
                 renewal = partial(
                     self._heartbeat.execute,
-                    "UPDATE processes SET lease_until = ? WHERE process_id = ?",
-                    (until, process_id),
+                    "UPDATE processes SET lease_until = ?, lease_end = ? WHERE process_id = ?",
+                    (until, end, process_id),
                 )
                 with self._turn:
                     return patiently(renewal, self._busy_timeout).rowcount == 1
@@ -164,25 +169,32 @@ class SQLiteStore:
 
     async def leave(self, process_id: str) -> None:
         """End a process's lease; its runs become claimable at once."""
-        await self._write(lambda transitions: transitions.leave(process_id))
+        await self._write(lambda transitions: transitions.claiming.leave(process_id))
 
     async def claim(self, process_id: str, workflows: Collection[tuple[str, str]], limit: int) -> list[Claimed]:
-        """Take up to `limit` unfinished runs of these (name, version) pairs that no live process holds, oldest first.
+        """Take up to `limit` runs of these (name, version) pairs that are due and that no live process holds.
 
         Processes whose lease has ended, and those of this machine that are gone, lose all their runs.
 
         Raises:
             LeaseLostError: the process is not registered, or has lost its own lease.
         """
-        return await self._write(lambda transitions: transitions.claim(process_id, workflows, limit))
+        return await self._write(lambda transitions: transitions.claiming.claim(process_id, workflows, limit))
 
-    async def release(self, run_id: RunId, epoch: int) -> None:
-        """Give a run back; nothing happens if another process has it by now."""
-        await self._write(lambda transitions: transitions.release(run_id, epoch))
+    async def next_wake(self, workflows: Collection[tuple[str, str]]) -> float:
+        """When the next run of these (name, version) pairs that nobody holds is due; infinite if none is."""
+        return await self._read(lambda connection: queries.next_wake(connection, workflows))
+
+    async def release(self, run_id: RunId, epoch: int, *, wake_at: float = 0.0, seen: int = 0) -> float:
+        """Give a run back; gives when it is due: at `wake_at`, or at once if a message came after number `seen`.
+
+        Nothing happens if another process has it by now: infinite.
+        """
+        return await self._write(lambda transitions: transitions.claiming.release(run_id, epoch, wake_at, seen))
 
     async def send(
         self,
-        kind: Literal["hook", "cancel"],
+        kind: Literal["hook", "cancel", "pause", "resume"],
         *,
         run_id: RunId | None = None,
         token: str | None = None,
@@ -197,6 +209,34 @@ class SQLiteStore:
         """
         return await self._write(lambda transitions: transitions.send(kind, run_id, token, name, payload))
 
+    async def terminate(self, run_id: str, reason: str | None = None) -> None:
+        """End a run where it stands. Raises UnknownRunError, RunStateError."""
+        await self._write(lambda transitions: transitions.control.terminate(run_id, reason))
+
+    async def retry(self, run_id: str) -> None:
+        """Take a failed run up again. Raises UnknownRunError, RunStateError."""
+        await self._write(lambda transitions: transitions.control.retry(run_id))
+
+    async def rollback(self, run_id: str, to: int, *, compensate: bool = False, keep: int | None = None) -> None:
+        """Take a run back to one of its checkpoints. Raises UnknownRunError, RunStateError."""
+        await self._write(lambda transitions: transitions.control.rollback(run_id, to, compensate, keep))
+
+    async def fork(
+        self, run_id: str, at: int, new: NewRun, *, replace_input: bool = False, keep: int | None = None
+    ) -> tuple[RunRecord, bool]:
+        """Make a run that begins with the history of another one, up to a checkpoint.
+
+        Raises:
+            UnknownRunError: no such run.
+            RunStateError: there is no such checkpoint.
+            ConflictError: the idempotency key belongs to another run.
+        """
+        return await self._write(lambda transitions: transitions.control.fork(run_id, at, new, replace_input, keep))
+
+    async def epochs(self, run_ids: Collection[str]) -> dict[str, int]:
+        """The epochs of runs, by id."""
+        return await self._read(lambda connection: queries.epochs(connection, run_ids))
+
     async def messages(self, process_id: str) -> list[Message]:
         """Messages for runs that this process holds, oldest first."""
         return await self._read(lambda connection: queries.messages_of_process(connection, process_id))
@@ -209,11 +249,47 @@ class SQLiteStore:
         """Raises UnknownRunError."""
         return await self._read(lambda connection: queries.get_run(connection, run_id))
 
-    async def list_runs(
-        self, *, workflow: str | None = None, status: Collection[RunStatus] | None = None, limit: int = 100
-    ) -> list[RunRecord]:
-        """Newest first."""
-        return await self._read(lambda connection: queries.list_runs(connection, workflow, status, limit))
+    async def list_runs(self, *, limit: int = 100, **filters: Unpack[RunFilters]) -> list[RunRecord]:
+        """Runs that fit all filters, newest first. Raises UnknownRunError: there is no run `before`."""
+        query = RunQuery(limit=limit, **filters)
+        return await self._read(lambda connection: listing.list_runs(connection, query))
+
+    async def workflows(self) -> Sequence[tuple[str, str]]:
+        """Name and version of the workflows that have runs here, sorted."""
+        return await self._read(listing.pairs)
+
+    async def statistics(
+        self,
+        *,
+        workflow: str | None = None,
+        version: str | None = None,
+        since: float | None = None,
+        until: float | None = None,
+    ) -> Sequence[WorkflowStatistics]:
+        """How the runs went that were started in a stretch of time, in seconds since the epoch."""
+        begin, end = 0.0 if since is None else since, math.inf if until is None else until
+        found = []
+        for pair in await self._read(lambda connection: listing.pairs(connection, workflow, version)):
+            one = WorkflowStatistics(*pair)
+            for part in counting.parts(pair, begin, end):
+                await self._read(partial(counting.count_runs, found=one, part=part))
+                last = (-math.inf, 0)
+                while runs := await self._read(partial(counting.next_runs, part=part, after=last)):
+                    await self._read(partial(counting.count_steps, found=one, runs=runs))
+                    last = runs[-1]
+            if one.runs:
+                found.append(one)
+        return found
+
+    async def prune(
+        self, before: float, statuses: Collection[RunStatus] | None = None, *, limit: int = 100
+    ) -> Sequence[str]:
+        """Remove some finished runs that ended before a time, in seconds since the epoch; gives their ids."""
+        return await self._write(lambda transitions: transitions.prune(before, statuses, limit))
+
+    async def count_prunable(self, before: float, statuses: Collection[RunStatus] | None = None) -> int:
+        """How many runs repeated `prune` would remove."""
+        return await self._read(lambda connection: pruning.count_prunable(connection, before, statuses))
 
     async def history(self, run_id: str, *, after: int = 0) -> list[Event]:
         """Events with seq > after. Raises UnknownRunError."""

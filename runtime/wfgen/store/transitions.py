@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,9 +15,11 @@ from pydantic_core import PydanticSerializationError, to_json
 
 from wfgen.environment import Clock
 from wfgen.errors import ConflictError, LeaseLostError, StoreError, UnknownHookError, UnknownRunError, WfgenError
-from wfgen.ids import RunId
-from wfgen.store import queries
-from wfgen.store.protocol import FINISHED, Append, ChildEnd, Claimed, NewRun, ProcessRecord, RunRecord, RunStatus
+from wfgen.events import Event
+from wfgen.store import pruning, queries, tags
+from wfgen.store.claiming import Claiming
+from wfgen.store.control import Control
+from wfgen.store.protocol import FINISHED, GIVEN_BACK, Append, ChildEnd, NewRun, ProcessRecord, RunRecord, RunStatus
 
 _INSERT_EVENT = "INSERT INTO events (run, seq, type, time, key, data, payload) VALUES (?, ?, ?, ?, ?, ?, ?)"
 
@@ -43,13 +45,16 @@ class Transitions:
     def __init__(self, connection: sqlite3.Connection, clock: Clock, is_gone: Callable[[ProcessRecord], bool]) -> None:
         self._connection = connection
         self._clock = clock
-        self._is_gone = is_gone
         self._held: dict[str, _Held] = {}
         self._verified: set[str] = set()
         """Runs of `_held` whose epoch was compared since another connection last wrote."""
         self._refused: dict[str, int] = {}
         """Runs with the epoch of an append that was refused."""
         self._events: list[EventRow] = []
+        self.claiming = Claiming(self, connection, clock, is_gone)
+        """Who holds which run."""
+        self.control = Control(self, connection)
+        """Transitions that people ask for."""
 
     def others_wrote(self) -> None:
         """Another connection has written: a run may have been taken over."""
@@ -72,6 +77,12 @@ class Transitions:
             self._connection.executemany(_INSERT_EVENT, self._events)
             self._events.clear()
 
+    def add_events(self, run: int, events: Iterable[Event]) -> None:
+        """Gather events to be written."""
+        self._events += [
+            (run, e.seq, e.type, e.time, e.key, _encode(e.data) if e.data else None, e.payload) for e in events
+        ]
+
     def create(self, new: NewRun, owner: str | None) -> tuple[RunRecord, bool]:
         if new.idempotency_key is not None:
             self.flush()
@@ -93,10 +104,10 @@ class Transitions:
         try:
             cursor = self._connection.execute(
                 "INSERT INTO runs (run_id, workflow, version, status, created_at, updated_at, salt, idempotency_key,"
-                " owner, epoch, claims) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " owner, epoch, claims, claimed_seq, tags) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     new.run_id, new.workflow, new.version, status, now, now, new.salt, new.idempotency_key,
-                    owner, epoch, epoch,
+                    owner, epoch, epoch, epoch, tags.dumped(new.tags),
                 ),
             )  # fmt: skip
         except sqlite3.IntegrityError:
@@ -105,7 +116,10 @@ class Transitions:
             ) from None
         run = cursor.lastrowid
         assert run is not None
+        tags.add(self._connection, run, now, new.tags)
         data = {"workflow": new.workflow, "version": new.version}
+        if owner is not None:
+            data["process"] = owner
         self._events.append((run, 1, "run_started", now, None, _encode(data), new.input))
         if owner is not None:
             self._held[new.run_id] = _Held(run, epoch, 1)
@@ -128,6 +142,7 @@ class Transitions:
             created_at=now,
             updated_at=now,
             finished_at=None,
+            tags=new.tags,
         )
         return record, True
 
@@ -188,7 +203,7 @@ class Transitions:
         held = self._held.get(run_id)
         if current != epoch or owner is None:
             if held is not None and held.epoch == epoch:
-                self._drop(run_id)
+                self.drop(run_id)
             raise LeaseLostError(
                 f"run {run_id} is no longer held by epoch {epoch}: "
                 + ("it was given back or has ended." if owner is None else f"epoch {current} of process {owner} does."),
@@ -203,9 +218,15 @@ class Transitions:
     def _set_status(self, append: Append, held: _Held) -> None:
         now = self._clock.time()
         if append.status not in FINISHED:
+            parked = append.status == "waiting"
             self._connection.execute(
-                "UPDATE runs SET status = ?, updated_at = ? WHERE run = ?", (append.status, now, held.run)
+                "UPDATE runs SET status = ?, updated_at = ?, wake_at = ?, claims = CASE WHEN ? THEN 0 ELSE claims END"
+                " WHERE run = ?",
+                (append.status, now, append.wake_at or 0.0 if parked else 0.0, parked, held.run),
             )
+            if append.status in GIVEN_BACK:
+                self.control.give_back(held.run, append.status)
+                self.drop(append.run_id)
             return
         error_type, error, error_code = append.error or (None, None, None)
         self._connection.execute(
@@ -219,25 +240,31 @@ class Transitions:
             self._cancel_children(held.run)
         if held.is_child:
             self._tell_parent(append, held)
-        self._drop(append.run_id)
+        self.drop(append.run_id)
 
     def _create_child(self, child: NewRun, parent: _Held) -> None:
         assert child.parent is not None
         now = self._clock.time()
         cursor = self._connection.execute(
             "INSERT INTO runs (run_id, workflow, version, status, created_at, updated_at, salt, parent, parent_key,"
-            " on_parent_end, parent_part) VALUES (?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?,"
+            " on_parent_end, tags, parent_part) VALUES (?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?,"
             " (SELECT first_seq FROM runs WHERE run = ?)) ON CONFLICT (run_id) DO NOTHING",
             (
                 child.run_id, child.workflow, child.version, now, now, child.salt, parent.run, child.parent[1],
-                child.on_parent_end, parent.run,
+                child.on_parent_end, tags.dumped(child.tags), parent.run,
             ),
         )  # fmt: skip
         if cursor.rowcount:
             assert cursor.lastrowid is not None
+            tags.add(self._connection, cursor.lastrowid, now, child.tags)
             data = {"workflow": child.workflow, "version": child.version, "parent": child.parent[0]}
             self._events.append((cursor.lastrowid, 1, "run_started", now, None, _encode(data), child.input))
             parent.has_children = True
+
+    def hold(self, record: RunRecord, run: int, seq: int) -> None:
+        """A run was claimed; `seq` is the number of its last event."""
+        self._held[record.run_id] = _Held(run, record.epoch, seq, record.parent is not None, True)
+        self._verified.add(record.run_id)
 
     def _cancel_children(self, run: int, key: str | None = None) -> None:
         """Ask the unfinished children of a run to stop, but those that go on alone; all, or those of one operation."""
@@ -266,80 +293,22 @@ class Transitions:
     def _close_hooks(self, run: int) -> None:
         self._connection.execute("UPDATE hooks SET state = 'closed' WHERE run = ? AND state = 'open'", (run,))
 
-    def _drop(self, run_id: str) -> None:
+    def drop(self, run_id: str) -> None:
+        """Forget a run that was given back or taken away."""
         self._held.pop(run_id, None)
         self._verified.discard(run_id)
         self._refused.pop(run_id, None)
 
-    def register(self, process: ProcessRecord, lease: float) -> None:
-        self._connection.execute(
-            "INSERT OR REPLACE INTO processes (process_id, host, pid, pid_started, started_at, lease_until)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
-            (
-                process.process_id,
-                process.host,
-                process.pid,
-                process.pid_started,
-                process.started_at,
-                self._clock.time() + lease,
-            ),
-        )
-
-    def leave(self, process_id: str) -> None:
-        self._connection.execute("DELETE FROM processes WHERE process_id = ?", (process_id,))
-        self._connection.execute("UPDATE runs SET owner = NULL WHERE owner = ?", (process_id,))
-        self._verified.clear()
-
-    def claim(self, process_id: str, workflows: Collection[tuple[str, str]], limit: int) -> list[Claimed]:
-        self.flush()
-        now = self._clock.time()
-        known = queries.processes(self._connection)
-        if not any(process.process_id == process_id for process, _ in known):
-            raise LeaseLostError(
-                f"process {process_id} is not registered, or its lease ended and its runs were taken over.",
-                hint="Register it again, under a new id.",
-            )
-        for process, lease_until in known:
-            if process.process_id != process_id and (lease_until <= now or self._is_gone(process)):
-                self.leave(process.process_id)
-        runs: list[int] = []
-        for workflow, version in workflows:
-            runs += [
-                run
-                for (run,) in self._connection.execute(
-                    "SELECT run FROM runs WHERE owner IS NULL AND finished_at IS NULL AND workflow = ? AND version = ?"
-                    " ORDER BY run LIMIT ?",
-                    (workflow, version, limit),
-                )
-            ]
-        return [self._take(run, process_id, now) for run in sorted(runs)[:limit]]
-
-    def _take(self, run: int, process_id: str, now: float) -> Claimed:
-        self._connection.execute(
-            "UPDATE runs SET owner = ?, epoch = epoch + 1, claims = claims + 1, status = 'running', updated_at = ?"
-            " WHERE run = ?",
-            (process_id, now, run),
-        )
-        events = queries.replayed_events(self._connection, run)
-        record = queries.get_by_number(self._connection, run)
-        self._held[record.run_id] = _Held(run, record.epoch, events[-1].seq, record.parent is not None, True)
-        self._verified.add(record.run_id)
-        return Claimed(record, events, queries.messages_of_run(self._connection, run))
-
-    def release(self, run_id: RunId, epoch: int) -> None:
-        self._connection.execute(
-            "UPDATE runs SET owner = NULL WHERE run_id = ? AND epoch = ? AND owner IS NOT NULL", (run_id, epoch)
-        )
-        self._drop(run_id)
-
     def send(
         self,
-        kind: Literal["hook", "cancel"],
+        kind: Literal["hook", "cancel", "pause", "resume"],
         run_id: str | None,
         token: str | None,
         name: str | None,
         payload: bytes | None,
     ) -> Literal["sent", "duplicate"]:
+        if kind in ("pause", "resume"):
+            return self.control.pause_or_resume(kind, str(run_id))
         if token is not None:
             run, duplicate = self._find_hook(token)
         else:
@@ -351,6 +320,10 @@ class Transitions:
             (run, kind, token, name, payload),
         )
         return "sent"
+
+    def prune(self, before: float, statuses: Collection[str] | None, limit: int) -> list[str]:
+        self.flush()
+        return pruning.prune(self._connection, before, statuses, limit)
 
     def _find_hook(self, token: str) -> tuple[int, bool]:
         row = self._connection.execute(

@@ -10,7 +10,7 @@ from flows.models import Approval, Signup, User
 from flows.wfgen_gen import Workflow, connect, workers, workflows
 from flows.wfgen_gen.files.onboarding import Welcome
 
-from wfgen import Retry, WorkerId
+from wfgen import Retry, StepError, WorkerId
 
 
 async def fetch() -> int:
@@ -41,6 +41,28 @@ async def steps(workflow: Workflow, signup: Signup, known_later: str) -> None:
     assert_type(await workflow.hook("l", Approval), Approval)
     assert_type(await workflow.create_hook("m", Approval), Approval)
     assert_type(await workers.users.create(signup), User)
+
+
+async def with_options(workflow: Workflow, signup: Signup) -> None:
+    """Each way to name a target takes every option; with on_error="continue" the result may be the error."""
+    assert_type(await workflow.do("a", "users.create", signup, on_error="raise", validate="warn"), User)
+    assert_type(await workflow.do("b", "users.create", signup, at_most_once=True, idempotency_key="b-42"), User)
+    assert_type(await workflow.do("c", workers.users.create, signup, compensate="users.remove", timeout=None), User)
+    assert_type(await workflow.do("d", compute, 1, compensate=workers.users.create, retry=None), str)
+    assert_type(await workflow.do("e", fetch, compensate=lambda number: number, description="fetch it"), int)
+    assert_type(await workflow.do("f", "users.create", signup, on_error="continue"), User | StepError)
+    assert_type(await workflow.do("g", workers.users.create, signup, on_error="continue"), User | StepError)
+    assert_type(await workflow.do("h", fetch, on_error="continue", retry=Retry()), int | StepError)
+    assert_type(await workflow.do("i", fetch_for, "x", on_error="continue"), list[int] | StepError)
+    assert_type(await workflow.do("j", compute, 1, on_error="continue", at_most_once=False), str | StepError)
+    assert_type(await workflow.do("k", lambda: signup.amount, on_error="continue"), float | StepError)
+    user = await workflow.do("l", "users.create", data=signup, on_error="continue")
+    if isinstance(user, StepError):
+        assert_type(user.partial, Any)
+    else:
+        assert_type(user, User)
+    assert_type(workflow.errors[0], StepError)
+    assert_type([error.step for error in workflow.errors], list[str])
 
 
 async def together(workflow: Workflow, signup: Signup) -> None:
@@ -87,6 +109,12 @@ async def wrong_steps(workflow: Workflow, signup: Signup) -> None:
     await workflow.do("f", compute, "one")  # type: ignore[arg-type]  # pyright: ignore[reportCallIssue, reportArgumentType]
     await workflow.do("g", "users.create", signup, retries=3)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
     text: str = await workflow.do("h", "users.create", signup)  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
+    await workflow.do("k", "users.create", signup, on_error="contnue")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+    await workflow.do("l", workers.users.create, signup, validate="lax")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+    await workflow.do("m", fetch, idempotency_key=42)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+    (await workflow.do("n", "users.create", signup, on_error="continue")).name  # type: ignore[union-attr]  # pyright: ignore[reportAttributeAccessIssue]  # noqa: B018
+    await workflow.do("o", "users.craete", signup, on_error="continue")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+    workflow.errors.append(StepError("x", "y", "z"))  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
     (await workflow.do("i", "users.create", signup)).nmae  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]  # noqa: B018
     workflow.do("j", fetch)  # type: ignore[unused-coroutine]  # pyright: ignore[reportUnusedCoroutine]
     del text

@@ -1,0 +1,134 @@
+"""Steps of runs and statistics of them, as data for programs and as lines for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from wfgen_cli import terminal
+from wfgen_cli.records import ROOT_BRANCH
+
+if TYPE_CHECKING:
+    from wfgen.graph import Graph
+    from wfgen.settings import Settings
+    from wfgen.statistics import Durations, StepStatistics, WorkflowStatistics
+    from wfgen.step_states import StepState
+
+
+def graph_of(settings: Settings, workflow: str, version: str) -> Graph | None:
+    """The steps that a workflow's source has, if the generated package here knows it."""
+    from wfgen.errors import WfgenError
+    from wfgen_cli.project import registry_if_any
+
+    try:
+        return registry_if_any(settings).graph(workflow, version)
+    except WfgenError:  # a project that does not load is no reason not to show what is recorded
+        return None
+
+
+def step_data(step: StepState) -> dict[str, Any]:
+    """A step as data. Times are seconds since the epoch."""
+    return {
+        "name": step.name,
+        "key": step.key,
+        "status": step.status,
+        "form": step.form,
+        "target": step.target,
+        "place": step.place,
+        "attempts": step.attempts,
+        "started_at": step.started_at,
+        "ended_at": step.ended_at,
+        "duration": step.duration,
+        "due": step.due,
+        "error": step.error,
+    }
+
+
+def say_steps(steps: Sequence[StepState]) -> None:
+    """Print a table of steps."""
+    terminal.table(
+        ("STEP", "STATUS", "FORM", "ATTEMPTS", "STARTED", "TOOK", "DETAIL"),
+        (
+            (
+                _label(step),
+                step.status,
+                step.form,
+                step.attempts or "-",
+                terminal.moment(step.started_at),
+                "-" if step.duration is None else terminal.span(step.duration),
+                step.error or ("" if step.due is None else f"until {terminal.moment(step.due)}"),
+            )
+            for step in steps
+        ),
+    )
+
+
+def _label(step: StepState) -> str:
+    if step.key is None:
+        return step.name
+    branch, _, name = step.key.partition("/")
+    return name if branch == ROOT_BRANCH else step.key
+
+
+def _durations(durations: Durations) -> dict[str, float | None]:
+    return {f"p{percent}": durations.percentile(percent) for percent in (50, 95, 99)}
+
+
+def statistics_data(found: WorkflowStatistics) -> dict[str, Any]:
+    """Statistics of a workflow as data; durations in seconds, rates from 0 to 1."""
+    return {
+        "workflow": found.workflow,
+        "version": found.version,
+        "runs": found.runs,
+        "statuses": dict(sorted(found.statuses.items())),
+        "success_rate": found.success_rate,
+        "durations": _durations(found.durations),
+        "steps": [
+            {
+                "name": step.name,
+                "executions": step.executions,
+                "completed": step.completed,
+                "failed": step.failed,
+                "retries": step.retries,
+                "success_rate": step.success_rate,
+                "durations": _durations(step.durations),
+            }
+            for step in found.steps.values()
+        ],
+    }
+
+
+def say_statistics(found: Sequence[WorkflowStatistics]) -> None:
+    """Print tables: one of the workflows, and one of the steps of each."""
+    terminal.table(
+        ("WORKFLOW", "VERSION", "RUNS", "SUCCESS", "P50", "P95", "P99", "BY STATUS"),
+        (
+            (
+                one.workflow,
+                one.version,
+                one.runs,
+                _rate(one.success_rate),
+                *_spans(one.durations),
+                ", ".join(f"{count} {status}" for status, count in sorted(one.statuses.items())),
+            )
+            for one in found
+        ),
+    )
+    for one in found:
+        if one.steps:
+            terminal.say(f"\n{terminal.printable(one.workflow)} version {terminal.printable(one.version)}")
+            terminal.table(
+                ("STEP", "EXECUTIONS", "SUCCESS", "RETRIES", "P50", "P95", "P99"), map(_row, one.steps.values())
+            )
+
+
+def _row(step: StepStatistics) -> Sequence[object]:
+    return (step.name, step.executions, _rate(step.success_rate), step.retries, *_spans(step.durations))
+
+
+def _rate(rate: float | None) -> str:
+    return "-" if rate is None else f"{rate:.1%}"
+
+
+def _spans(durations: Durations) -> list[str]:
+    return ["-" if value is None else terminal.span(value) for value in _durations(durations).values()]

@@ -1,0 +1,1 @@
+"""Expenses that somebody has to approve, with reminders and escalation."""

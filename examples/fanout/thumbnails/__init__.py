@@ -1,0 +1,1 @@
+"""A thousand pictures, so many at a time."""

@@ -1,0 +1,213 @@
+"""What a client does to runs from outside: pause, resume, terminate, retry, roll back and fork them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from typing import TYPE_CHECKING, Any, Literal
+
+from wfgen.checkpoints import Checkpoint, checkpoints
+from wfgen.definitions import MISSING
+from wfgen.errors import MAX_ERROR_TEXT, InvalidInputError, StoreError
+from wfgen.ids import RunId
+from wfgen.store.protocol import NewRun
+
+if TYPE_CHECKING:
+    from wfgen.engine import Engine
+    from wfgen.runs import Run
+
+log = logging.getLogger("wfgen.engine")
+
+LOOK_EVERY = 1.0
+"""Seconds between looks whether runs that are worked here have been taken away."""
+
+
+class Controls:
+    """The controls of one engine, by run id. All of them refuse what cannot be done and change nothing then.
+
+    Args:
+        engine: whose store and runs they act on.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._looked_at = float("-inf")
+        self._next_look: asyncio.TimerHandle | None = None
+
+    async def pause(self, run_id: str) -> Literal["sent", "duplicate"]:
+        """Pause a run: nothing new begins, steps at work end and are recorded, timers and messages wait.
+
+        Takes effect at once, or when the steps that are at work have ended. `duplicate`: it is paused, or is asked to
+        be. Terminating or cancelling works in a pause, too; a request to cancel ends it.
+
+        Raises:
+            UnknownRunError: there is no such run.
+            RunStateError: it is finished.
+        """
+        return await self._send("pause", run_id)
+
+    async def resume(self, run_id: str) -> Literal["sent", "duplicate"]:
+        """Let a paused run go on at the exact point. `duplicate`: it is not paused.
+
+        Timers that came due in the meantime fire then.
+
+        Raises:
+            UnknownRunError: there is no such run.
+            RunStateError: it is finished.
+        """
+        return await self._send("resume", run_id)
+
+    async def terminate(self, run_id: str, reason: str | None = None) -> None:
+        """End a run at once: its code is not asked, and nothing is undone.
+
+        Steps at work are stopped as far as they can be. Children end by their policy; a parent is told.
+
+        Args:
+            run_id: the run.
+            reason: for people; recorded.
+
+        Raises:
+            UnknownRunError: there is no such run.
+            RunStateError: it is finished.
+        """
+        if reason is not None:  # as with texts of errors: not too long, and nothing that UTF-8 cannot hold
+            reason = reason[:MAX_ERROR_TEXT].encode("utf-8", "backslashreplace").decode()
+        await self._engine.store.terminate(run_id, reason)
+        self._lost(run_id)
+
+    async def retry(self, run_id: str) -> None:
+        """Retry a failed run from the step whose error ended it; what completed before does not run again.
+
+        Its attempts count anew, and so does the timeout of the run. What was recorded after that step's failure is
+        undone and done again. A run whose compensations have failed goes on with those.
+
+        Raises:
+            UnknownRunError: there is no such run.
+            RunStateError: it has not failed, or its steps have been undone.
+        """
+        await self._engine.store.retry(run_id)
+        self._lost(run_id)
+
+    async def rollback(self, run_id: str, to: int, *, compensate: bool = False) -> None:
+        """Take a run, finished or not, back to one of its checkpoints; it goes on from there at once.
+
+        Args:
+            run_id: the run.
+            to: seq of the checkpoint. What was recorded after it does not count any more.
+            compensate: whether the run first undoes, with their compensations, the steps completed after it. Without,
+                their effects stay.
+
+        Raises:
+            UnknownRunError: there is no such run.
+            RunStateError: there is no such checkpoint, or it is not kept.
+        """
+        keep = self._engine.settings.checkpoints_kept
+        await self._engine.store.rollback(run_id, to, compensate=compensate, keep=keep)
+        self._lost(run_id)
+
+    async def fork(self, run_id: str, at: int, data: Any = MISSING, *, idempotency_key: str | None = None) -> Run[Any]:
+        """Start a new run with the history of another one up to a checkpoint. The other one stays as it is.
+
+        Args:
+            run_id: the other run.
+            at: seq of the checkpoint.
+            data: another input, in place of the same one. Steps up to the checkpoint keep their results.
+            idempotency_key: a second fork with the same key returns the first one.
+
+        Raises:
+            UnknownRunError: there is no such run.
+            RunStateError: there is no such checkpoint, or it is not kept.
+            InvalidInputError: the data does not fit the workflow's input.
+            ConflictError: the key was used for something else.
+        """
+        return await self._fork(run_id, at, data, idempotency_key, is_json=False)
+
+    async def fork_json(
+        self, run_id: str, at: int, text: str | bytes | None = None, *, idempotency_key: str | None = None
+    ) -> Run[Any]:
+        """The same with the input as JSON text; None for the same input."""
+        data = MISSING if text is None else text
+        return await self._fork(run_id, at, data, idempotency_key, is_json=True)
+
+    async def checkpoints(self, run_id: str) -> list[Checkpoint]:
+        """The points to which a run can be rolled back and from which it can be forked, oldest first.
+
+        Raises:
+            UnknownRunError: there is no such run.
+        """
+        events = await self._engine.store.history(run_id)
+        return checkpoints(events, self._engine.settings.checkpoints_kept)
+
+    # Runs that are taken away from this process.
+
+    def others_wrote(self) -> None:
+        """Another process has written: see soon whether it has taken runs away."""
+        if self._next_look is None and self._engine._executions:
+            wait = max(0.0, self._looked_at + LOOK_EVERY - self._engine._loop.time())
+            self._next_look = self._engine._loop.call_later(wait, self._look)
+
+    def close(self) -> None:
+        """Look no more."""
+        if self._next_look is not None:
+            self._next_look.cancel()
+
+    def _look(self) -> None:
+        self._next_look = None
+        self._looked_at = self._engine._loop.time()
+        self._engine._spawn(self._drop_lost())
+
+    async def _drop_lost(self) -> None:
+        held = dict(self._engine._executions)
+        try:
+            epochs = await self._engine.store.epochs(held)
+        except StoreError:  # what this process writes meets it again
+            return
+        for run_id, execution in held.items():
+            # An end that is recorded and not told yet leaves the epoch as it is.
+            if epochs.get(run_id) != execution.run.epoch and self._engine._executions.get(run_id) is execution:
+                log.warning("run %s is given up: it was taken from this process", run_id)
+                self._lost(run_id)
+
+    def _lost(self, run_id: str) -> None:
+        """A run is taken from this process, if it had it: its steps are stopped, and those who wait look again."""
+        execution = self._engine._executions.get(run_id)
+        if execution is not None:
+            execution.drop()
+            self._engine._claims.forget(execution)
+        self._engine._waiters.look_again()
+        self._engine._wake.set()
+        self._engine._spawn(self._engine._fetch_messages())  # its family may have to hear of it
+
+    async def _send(self, kind: Literal["pause", "resume"], run_id: str) -> Literal["sent", "duplicate"]:
+        sent = await self._engine.store.send(kind, run_id=RunId(run_id))
+        await self._engine._fetch_messages()
+        self._engine._wake.set()
+        return sent
+
+    async def _fork(self, run_id: str, at: int, data: Any, key: str | None, *, is_json: bool) -> Run[Any]:
+        engine = self._engine
+        if key is not None and not (0 < len(key) <= 255 and key.isprintable()):
+            raise InvalidInputError(
+                f"{key!r:.80} cannot be an idempotency key.", hint="Use printable text of 1 to 255 characters."
+            )
+        record = await engine.store.get_run(run_id)
+        encoded = None
+        if data is not MISSING:
+            definition = engine.registry.workflow(record.workflow, record.version)
+            check = engine.codec.validate_json if is_json else engine.codec.validate
+            encoded = definition.encode_input(data, check)
+        random = engine._environment.random
+        new = NewRun(
+            run_id=RunId(f"run_{uuid.UUID(int=random.getrandbits(128), version=4).hex}"),
+            workflow=record.workflow,
+            version=record.version,
+            input=encoded,
+            salt=f"{random.getrandbits(128):032x}",
+            idempotency_key=key,
+            tags=record.tags,
+        )
+        keep = engine.settings.checkpoints_kept
+        forked, _ = await engine.store.fork(run_id, at, new, replace_input=data is not MISSING, keep=keep)
+        engine._wake.set()
+        return engine.run(forked.run_id)

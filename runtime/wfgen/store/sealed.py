@@ -1,0 +1,262 @@
+"""A store whose payloads are encrypted: it seals what goes into another store and opens what comes out.
+
+Sealed are inputs, results, payloads of hooks and events, and the texts of errors. Names, types, times, tags and
+idempotency keys are not: runs are found by them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+
+from wfgen.encryption import MAGIC, Keys, is_sealed_text
+from wfgen.errors import ConflictError, EncryptionError
+from wfgen.events import Event
+from wfgen.store.protocol import Append, ChildEnd, Claimed, Message, NewRun, RunRecord, Store, Verdict
+
+if TYPE_CHECKING:
+    from wfgen.ids import RunId
+
+log = logging.getLogger("wfgen.engine")
+
+SEALED_DATA = ("error", "traceback", "warning", "message", "reason")
+"""Texts in the data of events that repeat what a payload, or a step's code, says."""
+
+LEFT_ALONE = 10.0
+"""Seconds after which a run that could not be opened is tried again, here or by a process that has its key."""
+
+T = TypeVar("T")
+
+
+def sealed(store: Store, keys: Keys | None) -> Store:
+    """The same store with encryption. Without keys, what is encrypted there is refused with advice."""
+    return cast("Store", SealedStore(store, keys))
+
+
+class SealedStore:
+    """Wraps a store; what has nothing to do with payloads goes through.
+
+    Args:
+        store: keeps what is sealed.
+        keys: None to encrypt nothing.
+    """
+
+    def __init__(self, store: Store, keys: Keys | None) -> None:
+        self._store = store
+        self._keys = keys
+        self._refused: set[RunId] = set()
+        if keys is None:
+            self.append = store.append  # type: ignore[method-assign]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    # In.
+
+    def append(self, append: Append, done: Callable[[Verdict], None]) -> None:
+        """Seal an append and queue it."""
+        self._store.append(self._sealed_append(append), done)
+
+    async def create(self, new: NewRun, owner: str | None = None) -> tuple[RunRecord, bool]:
+        """Seal a new run and record it. Raises ConflictError, as a store does."""
+        if self._keys is None:
+            record, created = await self._store.create(new, owner)
+            return self._open_record(record), created
+        try:
+            record, created = await self._store.create(self._seal_new(new), owner)
+        except ConflictError:
+            # No value is sealed twice alike: whether it is the same input shows only when it is open.
+            if new.idempotency_key is None:
+                raise
+            found = await self._store.list_runs(workflow=new.workflow, idempotency_key=new.idempotency_key, limit=1)
+            if not found:
+                raise
+            started = (await self._store.history(found[0].run_id))[0]
+            if found[0].version != new.version or self._open(started.payload) != new.input:
+                raise
+            record, created = found[0], False
+        return self._open_record(record), created
+
+    async def send(
+        self,
+        kind: Literal["hook", "cancel", "pause", "resume"],
+        *,
+        run_id: RunId | None = None,
+        token: str | None = None,
+        name: str | None = None,
+        payload: bytes | None = None,
+    ) -> Literal["sent", "duplicate"]:
+        """Seal a message and send it."""
+        return await self._store.send(kind, run_id=run_id, token=token, name=name, payload=self._seal(payload))
+
+    async def terminate(self, run_id: str, reason: str | None = None) -> None:
+        """Seal the reason and terminate a run. Raises UnknownRunError, RunStateError."""
+        sealed = reason if reason is None or self._keys is None else self._keys.seal_text(reason)
+        await self._store.terminate(run_id, sealed)
+
+    async def fork(
+        self, run_id: str, at: int, new: NewRun, *, replace_input: bool = False, keep: int | None = None
+    ) -> tuple[RunRecord, bool]:
+        """Seal the new input and fork a run. Raises what a store does."""
+        try:
+            record, created = await self._store.fork(
+                run_id, at, self._seal_new(new), replace_input=replace_input, keep=keep
+            )
+        except ConflictError:
+            if self._keys is None or new.idempotency_key is None:
+                raise
+            found = await self._store.list_runs(workflow=new.workflow, idempotency_key=new.idempotency_key, limit=1)
+            if not found:
+                raise
+            start = (await self._store.history(found[0].run_id))[0]
+            origin = (start.data.get("forked_from"), start.data.get("forked_at"))
+            if origin != (run_id, at) or self._open(start.payload) != new.input:
+                raise
+            record, created = found[0], False
+        return self._open_record(record), created
+
+    def _sealed_append(self, append: Append) -> Append:
+        keys = self._keys
+        assert keys is not None
+        error = append.error
+        return dataclasses.replace(
+            append,
+            events=[self._seal_event(event) for event in append.events],
+            output=self._seal(append.output),
+            error=None if error is None else (error[0], keys.seal_text(error[1]), error[2]),
+            children=[self._seal_new(child) for child in append.children],
+        )
+
+    def _seal_event(self, event: Event) -> Event:
+        return Event(
+            event.seq,
+            event.type,
+            event.time,
+            event.key,
+            self._texts(event.data, self._keys.seal_text) if self._keys else event.data,
+            self._seal(event.payload),
+        )
+
+    def _seal_new(self, new: NewRun) -> NewRun:
+        return dataclasses.replace(new, input=self._seal(new.input))
+
+    def _seal(self, payload: bytes | None) -> bytes | None:
+        return payload if payload is None or self._keys is None else self._keys.seal(payload)
+
+    # Out.
+
+    async def claim(self, process_id: str, workflows: Collection[tuple[str, str]], limit: int) -> list[Claimed]:
+        """Claim runs; those that cannot be opened with these keys are given back and named in the log."""
+        claimed = []
+        for one in await self._store.claim(process_id, workflows, limit):
+            try:
+                claimed.append(
+                    Claimed(
+                        self._open_record(one.run),
+                        [self._open_event(event) for event in one.events],
+                        [self._open_message(message) for message in one.messages],
+                    )
+                )
+            except EncryptionError as error:
+                if one.run.run_id not in self._refused:
+                    log.error("run %s is left alone: %s", one.run.run_id, error)
+                    self._refused.add(one.run.run_id)
+                again = one.run.updated_at + LEFT_ALONE
+                last = max((message.id for message in one.messages), default=0)
+                await self._store.release(one.run.run_id, one.run.epoch, wake_at=again, seen=last)
+        return claimed
+
+    async def messages(self, process_id: str) -> list[Message]:
+        """Messages for runs that this process holds; a run with one that cannot be opened is given back."""
+        opened = []
+        for message in await self._store.messages(process_id):
+            try:
+                opened.append(self._open_message(message))
+            except EncryptionError as error:
+                log.error("run %s is given back to a process that has the key: %s", message.run_id, error)
+                run = await self._store.get_run(message.run_id)
+                again = run.updated_at + LEFT_ALONE
+                await self._store.release(run.run_id, run.epoch, wake_at=again, seen=message.id)
+        return opened
+
+    async def get_run(self, run_id: str) -> RunRecord:
+        """Raises UnknownRunError; EncryptionError without its key."""
+        return self._open_record(await self._store.get_run(run_id))
+
+    async def list_runs(self, **filters: Any) -> list[RunRecord]:
+        """Newest first. A run whose key is not here is listed without its payloads."""
+        found = []
+        for record in await self._store.list_runs(**filters):
+            try:
+                found.append(self._open_record(record))
+            except EncryptionError:
+                error = record.error and "(encrypted)"
+                found.append(dataclasses.replace(record, input=None, output=None, error=error))
+        return found
+
+    async def history(self, run_id: str, **options: Any) -> list[Event]:
+        """Events of a run. Raises UnknownRunError; EncryptionError without its key."""
+        return [self._open_event(event) for event in await self._store.history(run_id, **options)]
+
+    def _open_record(self, record: RunRecord) -> RunRecord:
+        if self._keys is None and not _is_sealed(record.input, record.output):
+            return record
+        error = None if record.error is None else self._open_text(record.error)
+        return dataclasses.replace(
+            record, input=self._open(record.input), output=self._open(record.output), error=error
+        )
+
+    def _open_event(self, event: Event) -> Event:
+        if self._keys is None:
+            self._open(event.payload)
+            return event
+        event.payload = self._open(event.payload)
+        event.data = self._texts(event.data, self._open_text)
+        return event
+
+    def _open_message(self, message: Message) -> Message:
+        if message.payload is None:
+            return message
+        if message.kind != "child":
+            return dataclasses.replace(message, payload=self._open(message.payload))
+        end = ChildEnd.load(message.payload)
+        opened = dataclasses.replace(
+            end, output=self._open(end.output), error=None if end.error is None else self._open_text(end.error)
+        )
+        return dataclasses.replace(message, payload=opened.dump())
+
+    def _open(self, payload: bytes | None) -> bytes | None:
+        if payload is None:
+            return None
+        if self._keys is not None:
+            return self._keys.open(payload)
+        if payload.startswith(MAGIC):
+            raise _no_keys()
+        return payload
+
+    def _open_text(self, text: str) -> str:
+        if self._keys is not None:
+            return self._keys.open_text(text)
+        if is_sealed_text(text):
+            raise _no_keys()
+        return text
+
+    def _texts(self, data: dict[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
+        names = [name for name in SEALED_DATA if isinstance(data.get(name), str)]
+        return {**data, **{name: change(data[name]) for name in names}} if names else data
+
+
+def _is_sealed(*payloads: bytes | None) -> bool:
+    return any(payload is not None and payload.startswith(MAGIC) for payload in payloads)
+
+
+def _no_keys() -> EncryptionError:
+    return EncryptionError(
+        "the payloads of this store are encrypted, and no keys are set.",
+        hint="Give the setting encryption_keys, such as env:WFGEN_KEYS.",
+    )
+
+
+__all__: Sequence[str] = ["SealedStore", "sealed"]

@@ -1,0 +1,56 @@
+"""A worker process that is stopped and woken by the test. Arguments: folder, name, and whether it trusts its lease.
+
+It says on standard output what it begins, and goes on until its standard input is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from pathlib import Path
+
+from wfgen import Job, Workflow, define_worker, define_workflow
+from wfgen.controls import Controls
+from wfgen.definitions import NAMESPACE
+from wfgen.engine import open_engine
+from wfgen.heartbeat import Heartbeat
+from wfgen.registry import Registry
+from wfgen.settings import Settings
+
+FOLDER, NAME, TRUST = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+
+
+@define_worker("work")
+async def work(seconds: float, job: Job) -> str:
+    print("begins", job.step, flush=True)
+    await asyncio.sleep(seconds)
+    return NAME
+
+
+@define_workflow
+async def four_steps(workflow: Workflow) -> list[str]:
+    durations = {"one": 0.0, "two": 0.3, "three": 0.0, "four": 0.0}
+    return [await workflow.do(name, "work", seconds) for name, seconds in durations.items()]
+
+
+async def main() -> None:
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr)
+    if TRUST == "blindly":  # as if its own clock had stood still with it: the store alone is left to refuse
+        Heartbeat.valid = property(lambda self: True)  # type: ignore[assignment]
+        Heartbeat._beat = lambda self: True  # type: ignore[method-assign]
+        Controls._look = lambda self: None  # type: ignore[method-assign]
+    registry = Registry("none")
+    registry.register(*globals()[NAMESPACE].values())
+    async with open_engine(registry, Settings(project=FOLDER, lease="1s")) as engine:
+        print("ready", flush=True)
+        loop = asyncio.get_running_loop()
+        while line := await loop.run_in_executor(None, sys.stdin.readline):
+            run = await engine.start_run("four_steps") if line == "start\n" else engine.run(line.strip())
+            print("started", run.id, flush=True)
+            if line != "start\n":
+                print("result", await run.result(timeout="20s"), flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

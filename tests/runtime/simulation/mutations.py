@@ -1,0 +1,123 @@
+"""Known bugs, to see that the simulation finds them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from wfgen.claims import Claims
+from wfgen.hooks import OpenHooks
+from wfgen.recorder import Recorder
+from wfgen.replay import Replay
+from wfgen.step_runner import StepRunner
+from wfgen.steps import OpenSteps
+from wfgen.store.transitions import Transitions
+
+Mutation = Callable[[pytest.MonkeyPatch], None]
+
+
+def no_fencing(patch: pytest.MonkeyPatch) -> None:
+    """Whoever wrote to a run once may go on."""
+    verify = Transitions._verify
+
+    def lenient(self: Any, run_id: str, epoch: int) -> Any:
+        (current,) = self._connection.execute("SELECT epoch FROM runs WHERE run_id = ?", (run_id,)).fetchone()
+        self._connection.execute("UPDATE runs SET owner = 'anybody' WHERE run_id = ? AND owner IS NULL", (run_id,))
+        return verify(self, run_id, current)
+
+    patch.setattr(Transitions, "_verify", lenient)
+
+
+def steps_of_a_lapsed_lease(patch: pytest.MonkeyPatch) -> None:
+    """A process that stood still begins what it was about to begin."""
+    init = StepRunner.__init__
+
+    def careless(self: Any, *arguments: Any) -> None:
+        init(self, *arguments)
+        self._holds = lambda: True
+
+    patch.setattr(StepRunner, "__init__", careless)
+
+
+def start_before_durable(patch: pytest.MonkeyPatch) -> None:
+    """A step begins while what it follows from is being written."""
+    ask = OpenSteps.ask
+
+    def eager(self: Any, operation: Any, opening: Any) -> None:
+        ask(self, operation, opening)
+        self._held[-1] = (0, *self._held[-1][1:])
+
+    patch.setattr(OpenSteps, "ask", eager)
+
+
+def out_of_order(patch: pytest.MonkeyPatch) -> None:
+    """A replay delivers the last completion first."""
+
+    def backwards(self: Any) -> Any:
+        if self._left:
+            self._left -= 1
+        return self.deliveries.pop()
+
+    patch.setattr(Replay, "next", backwards)
+
+
+def messages_stay(patch: pytest.MonkeyPatch) -> None:
+    """A message that was answered is left in the inbox."""
+    append = Transitions.append
+
+    def forgetful(self: Any, what: Any) -> None:
+        consumed, what.consumed = what.consumed, []
+        append(self, what)
+        what.consumed = consumed
+
+    patch.setattr(Transitions, "append", forgetful)
+
+
+def messages_unseen(patch: pytest.MonkeyPatch) -> None:
+    """A run in progress does not hear of its messages."""
+    patch.setattr(OpenHooks, "receive", lambda self, message: None)
+
+
+def time_goes_back(patch: pytest.MonkeyPatch) -> None:
+    """Events have the time of the clock, whatever came before."""
+    record = Recorder.record
+
+    def naive(self: Any, *arguments: Any, **options: Any) -> Any:
+        self._latest = 0.0
+        return record(self, *arguments, **options)
+
+    patch.setattr(Recorder, "record", naive)
+
+
+def acknowledged_too_soon(patch: pytest.MonkeyPatch) -> None:
+    """Events are told to be recorded, and some are not."""
+    flush = Transitions.flush
+
+    def leaky(self: Any) -> None:
+        self._events[:] = [row for row in self._events if row[2] != "step_completed" or row[1] % 7]
+        flush(self)
+
+    patch.setattr(Transitions, "flush", leaky)
+
+
+def never_claims_again(patch: pytest.MonkeyPatch) -> None:
+    """A run of which the record failed is not given back."""
+    patch.setattr(Claims, "release", lambda self, run_id, epoch, *waiting: None)
+
+
+MUTATIONS: dict[str, Mutation] = {
+    mutation.__name__: mutation
+    for mutation in (
+        no_fencing,
+        steps_of_a_lapsed_lease,
+        start_before_durable,
+        out_of_order,
+        messages_stay,
+        messages_unseen,
+        time_goes_back,
+        acknowledged_too_soon,
+        never_claims_again,
+    )
+}

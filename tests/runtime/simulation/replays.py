@@ -1,0 +1,102 @@
+"""Live equals replay: a recorded history is worked again from its beginning, and has to end as it did."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from wfgen.checkpoints import current_part
+from wfgen.codec import Codec
+from wfgen.conformance import OffGraph
+from wfgen.events import Event
+from wfgen.execution import Execution
+from wfgen.operations import Operation
+from wfgen.registry import Registry
+from wfgen.store import queries
+from wfgen.store.protocol import Append, Claimed, Verdict
+from wfgen.worker_process import OpenProcess
+
+
+class ReplayHost:
+    """Acknowledges what is recorded, and lets nothing begin."""
+
+    def __init__(self, registry: Registry, time: float) -> None:
+        self.registry = registry
+        self.codec = Codec(1_000_000)
+        self.process = OpenProcess()
+        self.off_graph: OffGraph = "warn"
+        self.started: list[str] = []
+        self.last: Append | None = None
+        self._time = time
+        self._soon: deque[Callable[[], None]] = deque()
+
+    def time(self) -> float:
+        return self._time
+
+    def shorten(self, filename: str) -> str:
+        return filename
+
+    def append(self, append: Append, done: Callable[[Verdict], None]) -> None:
+        self.last = append
+        self._soon.append(lambda: done(None))
+
+    def start_step(self, operation: Operation, attempt: int) -> Callable[[], None]:
+        self.started.append(operation.key)
+        return lambda: None
+
+    def soon(self, callback: Callable[[], None]) -> None:
+        self._soon.append(callback)
+
+    def at(self, due: float, callback: Callable[[], None]) -> Callable[[], None]:
+        return lambda: None
+
+    def continued(self, execution: Execution, start: Event) -> None:
+        raise AssertionError("only the last part is replayed")
+
+    def woken(self, execution: Execution) -> None:
+        pass
+
+    def parked(self, execution: Execution) -> None:
+        pass
+
+    def call_handlers(self, handlers: Any, update: Any) -> None:
+        pass
+
+    def ended(self, execution: Execution, last: Append | None) -> None:
+        pass
+
+    def work(self, execution: Execution) -> None:
+        """Work a run until nothing happens by itself any more."""
+        execution.begin()
+        while self._soon:
+            self._soon.popleft()()
+
+
+def differences(path: Path, registry: Registry) -> list[str]:
+    """Replay every finished run of a store file; tells what came out otherwise."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    found: list[str] = []
+    try:
+        for number, run_id in connection.execute(
+            "SELECT run, run_id FROM runs WHERE finished_at IS NOT NULL"
+        ).fetchall():
+            run = queries.get_by_number(connection, number)
+            events = queries.replayed_events(connection, number)
+            end, before = events[-1], current_part(events[:-1])
+            if end.type == "run_terminated":  # by no code
+                continue
+            host = ReplayHost(registry, end.time)
+            execution = Execution(Claimed(run, before, []), registry.workflow(run.workflow, run.version), host)
+            host.work(execution)
+            execution.drop()
+            again: Any = host.last.events[-1] if host.last is not None and host.last.events else None
+            if host.started:
+                found.append(f"the replay of run {run_id} begins {host.started}")
+            if again is None or (again.type, again.payload, again.data) != (end.type, end.payload, end.data):
+                found.append(f"the replay of run {run_id} ends with {again}, not with {end}")
+    finally:
+        connection.close()
+    return found
