@@ -37,7 +37,7 @@ async def long(workflow: Workflow, steps: int) -> str:
 
 
 async def waiting(engine: Engine, run_id: str) -> None:
-    while not ((execution := engine._executions.get(run_id)) and execution.is_parked):  # noqa: ASYNC110 (nothing tells of it)
+    while not ((execution := engine.executions.get(run_id)) and execution.is_parked):  # noqa: ASYNC110 (nothing tells of it)
         await asyncio.sleep(0.02)
 
 

@@ -94,10 +94,31 @@ def latency(rounds: int) -> list[Row]:
     return [(what, "", p50, "<= 5", p50 <= 5)]
 
 
+def recovery(rounds: int) -> list[Row]:
+    """A long run taken up by another process."""
+    found = [measure(Path(sys.executable), "recovery.py", 10_000) for _ in range(rounds)]
+    ratio = statistics.median(f["ratio"] for f in found)
+    milliseconds = statistics.median(f["replay"] for f in found) * 1000
+    what = f"recovery of a run with 10,000 recorded steps, processor time: {milliseconds:.0f} ms"
+    return [(what, "reading and decoding its rows", ratio, "<= 3", ratio <= 3)]
+
+
+def parking(rounds: int) -> list[Row]:
+    """Runs that sleep, in one process."""
+    found = [measure(Path(sys.executable), "parking.py", 100_000, 1000) for _ in range(min(rounds, 3))]
+    memory, late = (statistics.median(f[name] for f in found) for name in ("memory", "late p99"))
+    return [
+        ("100,000 sleeping runs: memory of the process in MB", "", memory, "<= 150", memory <= 150),
+        ("1,000 of them due at once: late by, p99 in s", "", late, "<= 1", late <= 1),
+    ]
+
+
 def main() -> None:
     sections: dict[str, Callable[[int], list[Row]]] = {
         "steps": steps,
         "latency": latency,
+        "recovery": recovery,
+        "parking": parking,
         "imports": imports.rows,
         "prebuild": prebuild.rows,
         "watch": watch.rows,

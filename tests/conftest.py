@@ -1,7 +1,8 @@
-"""What tests of several packages share: published JSON schemas."""
+"""What tests of several packages share: published JSON schemas, an environment without the tests' own settings."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,14 @@ from typing import Any
 import pytest
 
 Validate = Callable[[Any, str], None]
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings of the tests (`WFGEN_TEST_SEEDS=5000`), read on import, are not taken for settings of wfgen."""
+    for name in os.environ:
+        if name.startswith("WFGEN_TEST_"):
+            monkeypatch.delenv(name)
 
 
 @pytest.fixture(scope="session")

@@ -8,10 +8,10 @@ import platform
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperCommand
 
 from wfgen_cli import __version__
-from wfgen_cli.options import built, new_app
+from wfgen_cli.options import PlainGroup, built, new_app
 
 COMMANDS = {
     "init": "init",
@@ -33,7 +33,7 @@ COMMANDS = {
 """Command -> its module in this package, in the order of the help."""
 
 
-class LazyGroup(TyperGroup):
+class LazyGroup(PlainGroup):
     """Imports the module of the command that was asked for, and no other."""
 
     def __init__(self, **attributes: Any) -> None:
@@ -46,11 +46,9 @@ class LazyGroup(TyperGroup):
         module = COMMANDS.get(cmd_name)
         return None if module is None else built(importlib.import_module(f"wfgen_cli.{module}").app)
 
-    def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """List all commands with their first sentence."""
-        commands = [(name, self.get_command(ctx, name)) for name in COMMANDS]
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, command.get_short_help_str(formatter.width - 14)) for name, command in commands])
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Their names, in the order of the help."""
+        return list(COMMANDS)
 
 
 app = new_app(

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from wfgen.settings import Settings
     from wfgen.store.protocol import RunRecord
 
-RunIdArgument = Annotated[str, typer.Argument(metavar="RUN_ID", show_default=False)]
+RunIdArgument = Annotated[
+    str, typer.Argument(metavar="RUN_ID", help="As `wfgen runs list` shows it.", show_default=False)
+]
 _RUN = "run_0123456789abcdef"
 
 
@@ -68,6 +70,7 @@ def retry(run_id: RunIdArgument, project: Project = None, engine: EngineUrl = No
     """
     run = _control(run_id, project, engine, lambda controls: controls.retry(run_id))
     _say(run, "is retried by the next process that works it.", as_json)
+    _note_if_idle(project, engine)
 
 
 def rollback(
@@ -86,6 +89,7 @@ def rollback(
     """
     run = _control(run_id, project, engine, lambda controls: controls.rollback(run_id, to, compensate=compensate))
     _say(run, f"goes back to {to}{', undoing its steps' if compensate else ''}.", as_json)
+    _note_if_idle(project, engine)
 
 
 def fork(
@@ -123,6 +127,7 @@ def fork(
         from wfgen_cli import terminal
 
         terminal.say(made.run_id)
+    _note_if_idle(project, engine)
 
 
 def checkpoints(
@@ -168,6 +173,8 @@ def _pause_or_resume(
         terminal.say_json({"run_id": run_id, kind: told[0], "status": run.status})
     elif kind == "resume":
         terminal.say(f"{run_id} is not paused." if told[0] == "duplicate" else f"{run_id} goes on.")
+        if told[0] != "duplicate":
+            _note_if_idle(project, engine)
     elif run.status == "paused":
         terminal.say(f"{run_id} is paused.")
     else:
@@ -198,9 +205,17 @@ def _asked(
 
     async def ask() -> RunRecord:
         async with open_engine(registry, settings, work=False) as opened:
+            await opened.run(run_id).info()  # without its key nothing could be said of it afterwards
             return await opened.run(await work(opened.controls)).info()
 
     return asyncio.run(ask())
+
+
+def _note_if_idle(project: str | None, engine: str | None) -> None:
+    from wfgen_cli.project import load_settings
+    from wfgen_cli.stores import note_if_idle
+
+    note_if_idle(load_settings(project, engine=engine), project=project, engine=engine)
 
 
 def _say(run: RunRecord, what: str, as_json: bool) -> None:

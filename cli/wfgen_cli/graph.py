@@ -25,7 +25,9 @@ class Format(Enum):
 @app.command(epilog=example("wfgen graph greeting", "wfgen graph greeting --version 2 --format json"))
 def graph(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A workflow, or a workflow@version.", show_default=False)],
-    version: Annotated[str | None, typer.Option("--version", metavar="V", help="Default: the latest.")] = None,
+    version: Annotated[
+        str | None, typer.Option("--version", metavar="V", help="Of the workflow. Default: the latest.")
+    ] = None,
     format: Annotated[Format, typer.Option("--format", help="Mermaid text, or the tree of nodes.")] = Format.mermaid,
     project: Project = None,
 ) -> None:

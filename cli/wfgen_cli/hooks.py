@@ -28,7 +28,7 @@ app = new_app(
 def list_(
     run: Annotated[str | None, typer.Option("--run", metavar="RUN_ID", help="Of this run.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Also those that are no longer open.")] = False,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many at most.")] = 100,
+    limit: Annotated[int, typer.Option("--limit", "-n", metavar="NUMBER", min=1, help="How many at most.")] = 100,
     project: Project = None,
     engine: EngineUrl = None,
     as_json: AsJson = False,
@@ -68,7 +68,7 @@ def list_(
     )
 )
 def resume(
-    token: Annotated[str | None, typer.Argument(metavar="[TOKEN]", help="As `wfgen hooks list` shows it.")] = None,
+    token: Annotated[str | None, typer.Argument(metavar="TOKEN", help="As `wfgen hooks list` shows it.")] = None,
     dash: Dash = None,
     run: Annotated[str | None, typer.Option("--run", metavar="RUN_ID", help="Instead of a token, with --name.")] = None,
     name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="The hook's name in the run.")] = None,
@@ -86,9 +86,9 @@ def resume(
     from wfgen.errors import UnknownHookError
     from wfgen_cli import terminal
     from wfgen_cli.failures import ArgumentError
-    from wfgen_cli.payloads import read_input
+    from wfgen_cli.payloads import advised, read_input
     from wfgen_cli.project import load_settings, registry_if_any
-    from wfgen_cli.stores import missing_file
+    from wfgen_cli.stores import missing_file, note_if_idle
 
     if token == "-" and dash is None:
         token, dash = None, "-"
@@ -112,7 +112,8 @@ def resume(
             if run is not None and name is not None:
                 await _require_hook(opened, settings, run, name)
             kind = await _payload_type(opened, token, run, name)
-            encoded = opened.codec.validate_json(payload, kind, "the payload of the hook")
+            with advised():
+                encoded = opened.codec.validate_json(payload, kind, "the payload of the hook")
             return await opened.resume(encoded, token=token, run_id=run, name=name)
 
     sent = asyncio.run(send())
@@ -122,6 +123,7 @@ def resume(
         terminal.say("This hook was resumed before; nothing changes.")
     else:
         terminal.say("Sent.")
+        note_if_idle(settings, project=project, engine=engine)
 
 
 async def _require_hook(engine: Engine, settings: Settings, run_id: str, name: str) -> None:

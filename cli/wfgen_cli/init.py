@@ -23,7 +23,7 @@ Next:{cd}
 
 @app.command(epilog=example("mkdir shop && cd shop && wfgen init", "wfgen init shop"))
 def init(
-    folder: Annotated[Path, typer.Argument(metavar="[FOLDER]", help="Made if it does not exist.")] = Path("."),
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Made if it does not exist.")] = Path("."),
 ) -> None:
     """Write a small project to begin with.
 

@@ -19,7 +19,7 @@ app = new_app(
 @app.command(epilog=example("wfgen keys new keys.json"))
 def new(
     file: Annotated[
-        Path | None, typer.Argument(metavar="[FILE]", help="Where to keep it; printed without.", show_default=False)
+        Path | None, typer.Argument(metavar="FILE", help="Where to keep it; printed without.", show_default=False)
     ] = None,
     id: Annotated[str | None, typer.Option("--id", metavar="ID", help="Its name. Default: today's date.")] = None,
 ) -> None:

@@ -7,11 +7,13 @@ from typing import Annotated, Any
 
 import typer
 import typer.main
-from typer.core import TyperArgument, TyperCommand
+from typer.core import TyperArgument, TyperCommand, TyperGroup
 
 PLAIN = frozenset({"directory", "project", "engine", "help"})
 """Options whose value is used as it was typed."""
 HELP_NAMES = ["-h", "--help"]
+_WHOLE = 1_000
+"""Characters of a sentence that is not cut."""
 
 Project = Annotated[
     str | None,
@@ -21,6 +23,9 @@ EngineUrl = Annotated[
     str | None, typer.Option("--engine", metavar="URL", help="The engine, instead of the setting `engine`.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="A workflow.", show_default=False)]
+Version = Annotated[str | None, typer.Option("--version", metavar="V", help="Of the workflow. Default: the latest.")]
+Key = Annotated[str | None, typer.Option("--idempotency-key", metavar="KEY", help="The same key gives the same run.")]
 Input = Annotated[str | None, typer.Option("--input", "-i", metavar="JSON", help="The input as JSON; `-` reads stdin.")]
 InputFile = Annotated[
     str | None, typer.Option("--input-file", metavar="FILE", help="A file that holds the input as JSON; `-` is stdin.")
@@ -30,7 +35,8 @@ Dash = Annotated[str | None, typer.Argument(metavar="-", help="Read the input fr
 
 def new_app(**attributes: Any) -> typer.Typer:
     """A Typer application with plain help, which costs nothing to load and reads well in a pipe."""
-    return typer.Typer(
+    attributes.setdefault("cls", PlainGroup)
+    return _Application(
         add_completion=False,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
@@ -39,8 +45,22 @@ def new_app(**attributes: Any) -> typer.Typer:
     )
 
 
+class PlainGroup(TyperGroup):
+    """Commands whose first sentences are listed whole."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """List all commands with their first sentence."""
+        commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, command.get_short_help_str(_WHOLE)) for name, command in commands if command])
+
+
 class GroupedCommand(TyperCommand):
     """A command whose help lists its options under the headings that they name as `rich_help_panel`."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """What follows the command's name: `RUN_ID` for what is required, `[FILE]` for what is not."""
+        return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """List the arguments, then the options, group by group in the order of their first one."""
@@ -56,6 +76,13 @@ class GroupedCommand(TyperCommand):
         for heading, records in groups.items():
             with formatter.section(heading):
                 formatter.write_dl(records)
+
+
+class _Application(typer.Typer):
+    """One whose commands have the help of GroupedCommand."""
+
+    def command(self, name: str | None = None, *, cls: type[TyperCommand] | None = None, **options: Any) -> Any:
+        return super().command(name, cls=cls or GroupedCommand, **options)
 
 
 def built(app: typer.Typer) -> Any:

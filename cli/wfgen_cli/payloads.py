@@ -43,11 +43,11 @@ def read_input(text: str | None, file: str | None, dash: str | None) -> str | by
 
 @contextlib.contextmanager
 def advised() -> Iterator[None]:
-    """Say how an input is given, where one is missing or does not fit."""
+    """Say how an input or payload is given, where one is missing or does not fit."""
     try:
         yield
     except InvalidInputError as error:
-        error.hint = error.hint or "Give the input with --input JSON or --input-file FILE."
+        error.hint = error.hint or "Give it with --input JSON or --input-file FILE."
         raise
 
 

@@ -22,64 +22,41 @@ def decoded(payload: bytes | None) -> Any:
     return None if payload is None else json.loads(payload)
 
 
+def fields(record: object, *names: str) -> dict[str, Any]:
+    """Attributes of a record, under their own names."""
+    return {name: getattr(record, name) for name in names}
+
+
 def run_data(run: RunRecord) -> dict[str, Any]:
     """A run as data. Times are seconds since the epoch."""
     error = None
     if run.error_type is not None:
         error = {"type": run.error_type, "message": run.error, "code": run.error_code}
     return {
-        "run_id": run.run_id,
-        "workflow": run.workflow,
-        "version": run.version,
-        "status": run.status,
+        **fields(run, "run_id", "workflow", "version", "status"),
         "input": decoded(run.input),
         "output": decoded(run.output),
         "error": error,
-        "idempotency_key": run.idempotency_key,
-        "parent": run.parent,
-        "tags": list(run.tags),
-        "claims": run.claims,
-        "owner": run.owner,
-        "created_at": run.created_at,
-        "updated_at": run.updated_at,
-        "finished_at": run.finished_at,
+        "reason": run.error if run.status == "terminated" else None,
+        **fields(run, "idempotency_key", "parent", "tags", "claims", "owner"),
+        **fields(run, "created_at", "updated_at", "finished_at"),
     }
 
 
 def event_data(event: Event) -> dict[str, Any]:
     """An event as data. Times are seconds since the epoch."""
-    return {
-        "seq": event.seq,
-        "type": event.type,
-        "time": event.time,
-        "key": event.key,
-        "data": event.data,
-        "payload": decoded(event.payload),
-    }
+    return {**fields(event, "seq", "type", "time", "key", "data"), "payload": decoded(event.payload)}
 
 
 def entry_data(entry: HistoryEntry) -> dict[str, Any]:
     """What a history knows of an event beside what is recorded. Durations are in seconds."""
-    return {
-        "step": entry.step,
-        "attempt": entry.attempt,
-        "process": entry.process,
-        "duration": entry.duration,
-        "undone": entry.is_undone,
-    }
+    known = fields(entry, "step", "attempt", "process", "duration")
+    return {**known, "undone": entry.is_undone, "input": entry.input}
 
 
 def hook_data(hook: HookRecord) -> dict[str, Any]:
     """A hook as data. Times are seconds since the epoch."""
-    return {
-        "token": hook.token,
-        "name": hook.name,
-        "state": hook.state,
-        "run_id": hook.run_id,
-        "workflow": hook.workflow,
-        "due": hook.due,
-        "created_at": hook.created_at,
-    }
+    return fields(hook, "token", "name", "state", "run_id", "workflow", "due", "created_at")
 
 
 def step_of(event: Event) -> str:
@@ -125,8 +102,14 @@ def detail_of(event: Event) -> str:
             return f"back to {data['to']}"
         case "run_terminated":
             return printable(data.get("reason") or "")
-        case "hook_rejected" | "run_failed":
+        case "hook_rejected" | "child_failed" | "run_failed":
             return _error(data)
+        case "child_started":
+            return printable(data["run_id"])
+        case "run_claimed":
+            return f"by process {printable(data['process'])}"
+        case "patched":
+            return printable(data["id"])
         case _:
             return ""
 

@@ -6,12 +6,10 @@ import asyncio
 import logging
 import signal
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from wfgen_cli.finding import Tags
-from wfgen_cli.options import AsJson, Dash, EngineUrl, Input, InputFile, Project, example, new_app
+from wfgen_cli.options import AsJson, Dash, EngineUrl, Input, InputFile, Key, Name, Project, Version, example, new_app
 
 if TYPE_CHECKING:
     from wfgen.engine import Engine
@@ -29,14 +27,12 @@ LOOK = 0.1
     epilog=example('wfgen run greeting --input \'{"name": "Ada"}\'', "wfgen run greeting --input-file ada.json")
 )
 def run(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A workflow.", show_default=False)],
+    name: Name,
     dash: Dash = None,
     input: Input = None,
     input_file: InputFile = None,
-    idempotency_key: Annotated[
-        str | None, typer.Option("--idempotency-key", metavar="KEY", help="The same key gives the same run.")
-    ] = None,
-    version: Annotated[str | None, typer.Option("--version", metavar="V", help="Default: the latest.")] = None,
+    idempotency_key: Key = None,
+    version: Version = None,
     tags: Tags = None,
     project: Project = None,
     engine: EngineUrl = None,
@@ -44,9 +40,11 @@ def run(
 ) -> None:
     """Start a workflow and work on it until it is done.
 
-    The result goes to stdout as JSON, progress to stderr. Exit code 1 when the run fails or is cancelled. A run that
-    is interrupted is kept: `wfgen worker` goes on with it.
+    The result goes to stdout as JSON, progress to stderr; with --json so does what workers print. Other runs in the
+    store are left alone, but for the children of this one. Exit code 1 when the run fails, is cancelled or terminated.
+    A run that is interrupted is kept: `wfgen worker` goes on with it.
     """
+    from wfgen.errors import RunError
     from wfgen_cli import terminal
     from wfgen_cli.logs import show_logs
     from wfgen_cli.payloads import advised, read_input
@@ -58,7 +56,7 @@ def run(
     settings = load_settings(project, engine=engine)
     registry = load_registry(settings)
     load_definition(registry, name, version)
-    show_logs(engine=logging.WARNING)  # that it also takes other runs over is nothing to see here
+    show_logs(engine=logging.WARNING)
     started: list[str] = []
 
     async def work() -> None:
@@ -66,7 +64,7 @@ def run(
 
         # Whoever ends the process otherwise than by Ctrl-C means the same, and asyncio knows how to end on that.
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, signal.raise_signal, signal.SIGINT)
-        async with open_engine(registry, settings) as opened:
+        async with open_engine(registry, settings, work="own") as opened:
             with advised():
                 run = await opened.start_run_json(
                     name, text, version=version, idempotency_key=idempotency_key, tags=tags or ()
@@ -83,7 +81,12 @@ def run(
             await run.result()
 
     try:
-        asyncio.run(work())
+        with terminal.for_programs(as_json):
+            asyncio.run(work())
+    except RunError as error:
+        show = command("runs", "show", error.run_id, project=project, engine=engine)
+        error.hint = error.hint or f"`{show}` shows its steps."
+        raise
     except KeyboardInterrupt:
         if started:
             goes_on = command("worker", project=project, engine=engine)

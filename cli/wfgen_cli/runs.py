@@ -25,7 +25,9 @@ app = new_app(
     no_args_is_help=True,
 )
 
-RunIdArgument = Annotated[str, typer.Argument(metavar="RUN_ID", show_default=False)]
+RunIdArgument = Annotated[
+    str, typer.Argument(metavar="RUN_ID", help="As `wfgen runs list` shows it.", show_default=False)
+]
 
 
 class Status(Enum):
@@ -41,6 +43,9 @@ class Status(Enum):
     terminated = "terminated"
 
 
+_STATUSES = f"Of this status: {', '.join(status.value for status in Status)}"
+
+
 @app.command(
     "list",
     epilog=example(
@@ -50,7 +55,9 @@ class Status(Enum):
 def list_(
     workflow: Annotated[str | None, typer.Option("--workflow", "-w", metavar="NAME", help="Of this workflow.")] = None,
     version: Annotated[str | None, typer.Option("--version", metavar="V", help="Of this version.")] = None,
-    status: Annotated[list[Status] | None, typer.Option("--status", "-s", help="Of this status; repeatable.")] = None,
+    status: Annotated[
+        list[Status] | None, typer.Option("--status", "-s", metavar="STATUS", help=f"{_STATUSES}; repeatable.")
+    ] = None,
     tag: Annotated[str | None, typer.Option("--tag", metavar="TAG", help="With this tag.")] = None,
     since: Since = None,
     until: Until = None,
@@ -65,7 +72,7 @@ def list_(
     stranded: Annotated[
         bool, typer.Option("--stranded", help="Unfinished, of a workflow or version that is not here.")
     ] = False,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many at most.")] = 50,
+    limit: Annotated[int, typer.Option("--limit", "-n", metavar="NUMBER", min=1, help="How many at most.")] = 50,
     project: Project = None,
     engine: EngineUrl = None,
     as_json: AsJson = False,
@@ -150,7 +157,7 @@ def show(run_id: RunIdArgument, project: Project = None, engine: EngineUrl = Non
         "workflow": f"{run.workflow} version {run.version}",
         "status": run.status,
         "started": terminal.moment(run.created_at),
-        "finished": terminal.moment(run.finished_at),
+        "finished": None if run.finished_at is None else terminal.moment(run.finished_at),
         "claims": run.claims,
         "owner": run.owner,
         "key": run.idempotency_key,
@@ -160,6 +167,7 @@ def show(run_id: RunIdArgument, project: Project = None, engine: EngineUrl = Non
         "result": None if run.output is None else run.output.decode(),
         "error": None if run.error_type is None else f"{run.error_type}: {run.error}",
         "code": run.error_code,
+        "reason": data["reason"],
     }
     for label, value in rows.items():
         if value is not None:
@@ -222,7 +230,7 @@ def history(
     terminal.table(
         ("SEQ", "TIME", "EVENT", "STEP", "DETAIL"),
         (
-            (e.seq, terminal.moment(e.time), e.type, step_of(e), f"{'undone ' * entry.is_undone}{detail_of(e)}")
+            (e.seq, terminal.moment(e.time), e.type, step_of(e), _detail(detail_of(e), entry.is_undone))
             for e, entry in shown
         ),
     )
@@ -237,13 +245,14 @@ def cancel(run_id: RunIdArgument, project: Project = None, engine: EngineUrl = N
     from wfgen.ids import RunId
     from wfgen_cli import terminal
     from wfgen_cli.project import load_settings
-    from wfgen_cli.stores import connected, require_store
+    from wfgen_cli.stores import connected, note_if_idle, require_store
 
     settings = load_settings(project, engine=engine)
     require_store(settings, run_id)
 
     async def send() -> str:
         async with connected(settings) as store:
+            await store.get_run(run_id)  # refused without its key, as all else
             return await store.send("cancel", run_id=RunId(run_id))
 
     sent = asyncio.run(send())
@@ -253,6 +262,11 @@ def cancel(run_id: RunIdArgument, project: Project = None, engine: EngineUrl = N
         terminal.say(f"{run_id} was asked to stop before.")
     else:
         terminal.say(f"{run_id} is asked to stop; the process that works it carries that out.")
+        note_if_idle(settings, project=project, engine=engine)
+
+
+def _detail(detail: str, is_undone: bool) -> str:
+    return ": ".join(filter(None, ("undone" if is_undone else "", detail)))
 
 
 def _took(run: RunRecord) -> str:

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated
-
-import typer
 
 from wfgen_cli.finding import Tags
-from wfgen_cli.options import AsJson, Dash, EngineUrl, Input, InputFile, Project, example, new_app
+from wfgen_cli.options import AsJson, Dash, EngineUrl, Input, InputFile, Key, Name, Project, Version, example, new_app
 
 app = new_app()
 
 
 @app.command(epilog=example('wfgen start greeting --input \'{"name": "Ada"}\' --idempotency-key ada-1'))
 def start(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A workflow.", show_default=False)],
+    name: Name,
     dash: Dash = None,
     input: Input = None,
     input_file: InputFile = None,
-    idempotency_key: Annotated[
-        str | None, typer.Option("--idempotency-key", metavar="KEY", help="The same key gives the same run.")
-    ] = None,
-    version: Annotated[str | None, typer.Option("--version", metavar="V", help="Default: the latest.")] = None,
+    idempotency_key: Key = None,
+    version: Version = None,
     tags: Tags = None,
     project: Project = None,
     engine: EngineUrl = None,
@@ -33,11 +28,12 @@ def start(
     A process that works the same store (`wfgen worker`) takes it up.
     """
     from wfgen.engine import open_engine
-    from wfgen.store.protocol import RunRecord
+    from wfgen.store.protocol import FINISHED, RunRecord
     from wfgen_cli import terminal
     from wfgen_cli.payloads import advised, read_input
     from wfgen_cli.project import load_definition, load_registry, load_settings
     from wfgen_cli.records import run_data
+    from wfgen_cli.stores import note_if_idle
 
     text = read_input(input, input_file, dash)
     settings = load_settings(project, engine=engine)
@@ -57,3 +53,5 @@ def start(
         terminal.say_json(run_data(started))
     else:
         terminal.say(started.run_id)
+    if started.status not in FINISHED:
+        note_if_idle(settings, project=project, engine=engine)

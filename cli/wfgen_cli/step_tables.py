@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from wfgen import suggestions
 from wfgen_cli import terminal
-from wfgen_cli.records import ROOT_BRANCH
+from wfgen_cli.records import ROOT_BRANCH, fields
 
 if TYPE_CHECKING:
     from wfgen.graph import Graph
@@ -28,20 +30,8 @@ def graph_of(settings: Settings, workflow: str, version: str) -> Graph | None:
 
 def step_data(step: StepState) -> dict[str, Any]:
     """A step as data. Times are seconds since the epoch."""
-    return {
-        "name": step.name,
-        "key": step.key,
-        "status": step.status,
-        "form": step.form,
-        "target": step.target,
-        "place": step.place,
-        "attempts": step.attempts,
-        "started_at": step.started_at,
-        "ended_at": step.ended_at,
-        "duration": step.duration,
-        "due": step.due,
-        "error": step.error,
-    }
+    found = fields(step, "name", "key", "status", "form", "target", "place", "attempts")
+    return {**found, **fields(step, "started_at", "ended_at", "duration", "due", "error")}
 
 
 def say_steps(steps: Sequence[StepState]) -> None:
@@ -95,6 +85,7 @@ def statistics_data(found: WorkflowStatistics) -> dict[str, Any]:
             }
             for step in found.steps.values()
         ],
+        "suggestions": [dataclasses.asdict(one) for one in suggestions.suggestions(found)],
     }
 
 
@@ -120,6 +111,20 @@ def say_statistics(found: Sequence[WorkflowStatistics]) -> None:
             terminal.table(
                 ("STEP", "EXECUTIONS", "SUCCESS", "RETRIES", "P50", "P95", "P99"), map(_row, one.steps.values())
             )
+
+
+def say_suggestions(found: Sequence[WorkflowStatistics]) -> None:
+    """Print which timeouts and retries the history of the steps suggests, and why."""
+    rows = [
+        (one.workflow, made.step, made.option, made.value, made.reason)
+        for one in found
+        for made in suggestions.suggestions(one)
+    ]
+    terminal.say("")
+    if rows:
+        terminal.table(("WORKFLOW", "STEP", "OPTION", "SUGGESTED", "SINCE"), rows)
+    else:
+        terminal.say(f"Nothing is suggested: that takes {suggestions.ENOUGH} executions of a step.")
 
 
 def _row(step: StepStatistics) -> Sequence[object]:

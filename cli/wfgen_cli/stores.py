@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import shlex
 from collections.abc import AsyncIterator
@@ -65,6 +66,19 @@ def place_of(settings: Settings) -> str:
     """Where the store is, for people: a file, or the URL without a password."""
     store = open_store(settings.engine, settings.project, Environment())
     return str(store.path) if isinstance(store, SQLiteStore) else settings.engine.partition("?")[0].rpartition("@")[2]
+
+
+def note_if_idle(settings: Settings, *, project: str | None, engine: str | None) -> None:
+    """Say how a run gets on, where no process works this store just now."""
+    from wfgen_cli import terminal
+    from wfgen_cli.finding import live_processes
+
+    async def is_idle() -> bool:
+        async with connected(settings) as store:
+            return not await live_processes(store)
+
+    if asyncio.run(is_idle()):
+        terminal.note(f"No process works this store now: `{command('worker', project=project, engine=engine)}` does.")
 
 
 def command(*words: str, project: str | None, engine: str | None) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TextIO
 
 _CODES: dict[str, str] = {"red": "31;1", "yellow": "33;1", "green": "32", "cyan": "36", "bold": "1", "dim": "2"}
@@ -22,9 +23,28 @@ def paint(text: str, style: str, stream: TextIO | None = None) -> str:
     return f"\x1b[{_CODES[style]}m{text}\x1b[0m" if has_color(stream or sys.stdout) else text
 
 
+_results: TextIO | None = None
+"""Where results go while standard output is somebody else's."""
+
+
+@contextlib.contextmanager
+def for_programs(wanted: bool) -> Iterator[None]:
+    """If wanted, keep standard output for what `say` prints: what else is printed meanwhile goes to stderr."""
+    global _results
+    if not wanted:
+        yield
+        return
+    _results = sys.stdout
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _results = None
+
+
 def say(text: str) -> None:
     """Print a finding or result."""
-    print(text, file=sys.stdout, flush=True)
+    print(text, file=_results or sys.stdout, flush=True)
 
 
 def say_text(text: str) -> None:

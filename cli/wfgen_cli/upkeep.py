@@ -23,10 +23,15 @@ BATCH = 100
 
 
 def stats(
-    workflow: Annotated[str | None, typer.Argument(metavar="[WORKFLOW]", show_default=False)] = None,
+    workflow: Annotated[
+        str | None, typer.Argument(metavar="WORKFLOW", help="Default: all.", show_default=False)
+    ] = None,
     version: Annotated[str | None, typer.Option("--version", metavar="V", help="Of this version.")] = None,
     since: Since = None,
     until: Until = None,
+    suggest: Annotated[
+        bool, typer.Option("--suggest", help="Also say which timeouts and retries this history suggests.")
+    ] = False,
     project: Project = None,
     engine: EngineUrl = None,
     as_json: AsJson = False,
@@ -38,7 +43,7 @@ def stats(
     from wfgen_cli import terminal
     from wfgen_cli.finding import moment_of
     from wfgen_cli.project import load_settings
-    from wfgen_cli.step_tables import say_statistics, statistics_data
+    from wfgen_cli.step_tables import say_statistics, say_suggestions, statistics_data
     from wfgen_cli.stores import connected, missing_file
 
     settings = load_settings(project, engine=engine)
@@ -56,6 +61,8 @@ def stats(
         terminal.note(f"No runs: {missing} does not exist yet." if missing else "No runs.")
     else:
         say_statistics(found)
+        if suggest:
+            say_suggestions(found)
 
 
 def prune(
@@ -63,7 +70,8 @@ def prune(
         str, typer.Option("--older-than", metavar="TIME", help="Ended so long ago, such as 30d.", show_default=False)
     ],
     status: Annotated[
-        list[str] | None, typer.Option("--status", "-s", help="Of this final status; repeatable. Default: of any.")
+        list[str] | None,
+        typer.Option("--status", "-s", metavar="STATUS", help="Of this final status; repeatable. Default: of any."),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many there are.")] = False,
     project: Project = None,
@@ -72,7 +80,8 @@ def prune(
 ) -> None:
     """Remove finished runs, with all that is recorded of them.
 
-    A run stays while its parent is unfinished or a child of it is kept. Its idempotency key is free again afterwards.
+    A run stays while its parent is kept, and until its children can go as well. Its idempotency key is free again
+    afterwards.
     The file does not shrink: what is freed is used for new runs.
     """
     from wfgen.durations import seconds

@@ -14,18 +14,7 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from watchdog.events import (
-    DirCreatedEvent,
-    DirDeletedEvent,
-    DirMovedEvent,
-    FileClosedEvent,
-    FileCreatedEvent,
-    FileDeletedEvent,
-    FileModifiedEvent,
-    FileMovedEvent,
-    FileSystemEvent,
-    FileSystemEventHandler,
-)
+from watchdog import events
 from watchdog.observers import Observer
 from watchdog.observers.polling import PollingObserver
 
@@ -47,21 +36,21 @@ _SOURCES = (".py", ".workflow.pyi", ".worker.pyi")
 """Any module may be one that a workflow uses."""
 _OTHERS = (".jinja", *(os.sep + name for name in ("pyproject.toml", "mypy.ini", "setup.cfg")))
 _SKIPPED = frozenset({"__pycache__", "node_modules"})
-_EVENTS: list[type[FileSystemEvent]] = [
-    DirCreatedEvent,
-    DirDeletedEvent,
-    DirMovedEvent,
-    FileClosedEvent,
-    FileCreatedEvent,
-    FileDeletedEvent,
-    FileModifiedEvent,
-    FileMovedEvent,
+_EVENTS: list[type[events.FileSystemEvent]] = [
+    events.DirCreatedEvent,
+    events.DirDeletedEvent,
+    events.DirMovedEvent,
+    events.FileClosedEvent,
+    events.FileCreatedEvent,
+    events.FileDeletedEvent,
+    events.FileModifiedEvent,
+    events.FileMovedEvent,
 ]
 """What is asked for. Opening and reading are no changes, and our own reading would drown us in such events."""
 _GONE = frozenset({"moved", "deleted"})
 
 
-class Hints(FileSystemEventHandler):
+class Hints(events.FileSystemEventHandler):
     """Waits for hints, and for Ctrl-C and SIGTERM.
 
     Args:
@@ -122,7 +111,7 @@ class Hints(FileSystemEventHandler):
         """Add a hint that comes from elsewhere, on any thread."""
         self._hints.put(hint)
 
-    def on_any_event(self, event: FileSystemEvent) -> None:
+    def on_any_event(self, event: events.FileSystemEvent) -> None:
         """Called by the observer, on its own thread."""
         source, target = os.fsdecode(event.src_path), os.fsdecode(event.dest_path)
         if event.is_directory:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
@@ -79,7 +81,8 @@ def worker(
         async with open_engine(registry, settings, observe=_teller(as_json)) as opened:
             await _until(opened, usable if until_idle else None)
 
-    asyncio.run(work())
+    with terminal.for_programs(as_json):
+        asyncio.run(work())
     terminal.note("stopped")
 
 
@@ -111,8 +114,19 @@ async def _until(engine: Engine, idle_for: set[tuple[str, str]] | None) -> None:
     done, pending = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     for task in pending:
         task.cancel()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, _end_at_once)
     for task in done:
         task.result()
+
+
+def _end_at_once() -> None:
+    """Somebody asks again while steps come to their end. Nothing is lost: it is as if the process were killed."""
+    from wfgen_cli import terminal
+
+    terminal.note("ended at once; what was under way begins again in the next worker")
+    sys.stdout.flush()
+    os._exit(130)
 
 
 async def _idle(engine: Engine, workflows: set[tuple[str, str]]) -> None:
@@ -129,12 +143,14 @@ async def _is_busy(engine: Engine, workflows: set[tuple[str, str]]) -> bool:
     for run in await engine.store.list_runs(status=UNFINISHED, limit=LIMIT):
         if (run.workflow, run.version) not in workflows or run.owner not in (None, engine.process_id):
             continue
-        if run.owner is None or run.status != "waiting":
+        if engine.leaves_alone(run.run_id):
+            continue
+        if run.status != "waiting":
             return True
         due = next_due(await engine.store.history(run.run_id))
         if due is not None and due < time.time() + SOON:
             return True
-    return False
+    return await engine.store.next_wake(workflows) <= time.time()  # one that left memory, and has a message
 
 
 def _teller(as_json: bool) -> Callable[[RunId, Event], None]:

@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from wfgen.metrics import Metrics
     from wfgen.middleware import Middleware, Proceed, StepCall, WorkflowCall
     from wfgen.retry import NonRetryable, Retry, RetryAfter
-    from wfgen.runinfo import RunInfo
+    from wfgen.runinfo import RunInfo, RunStart
     from wfgen.runs import Run
     from wfgen.step_states import StepState
     from wfgen.waits import Hook
@@ -99,6 +99,7 @@ __all__ = [
     "RunFailedError",
     "RunId",
     "RunInfo",
+    "RunStart",
     "RunStateError",
     "RunTerminatedError",
     "RunTimeoutError",
@@ -148,6 +149,7 @@ _HOMES = {
     "Run": "runs",
     "RunId": "ids",
     "RunInfo": "runinfo",
+    "RunStart": "runinfo",
     "RunUpdate": "lifecycle",
     "StandardLogger": "logs",
     "StepCall": "middleware",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,8 +59,19 @@ def effective(events: Sequence[Event]) -> list[Event]:
             if anew := {event.data.get("step"), *event.data.get("anew", ())} - {None}:
                 begin = _start(kept)
                 kept[begin:] = [e for e in kept[begin:] if e.key not in anew or e.type not in OPENINGS]
+            kept = _without_foreign(kept)
         kept.append(event)
     return kept
+
+
+def _without_foreign(events: list[Event]) -> list[Event]:
+    """Without what a fork was given as ended and is open again: that hook or child is the other run's, not its own."""
+    seeds = events[0].data.get("seeds") if events else None
+    if not seeds:
+        return events
+    _, last = seeds[-1]
+    ended = {event.key for event in events if event.type in COMPLETIONS}
+    return [event for event in events if event.seq > last or not _is_left_open(event, ended)]
 
 
 def undone(events: Sequence[Event]) -> set[int]:
@@ -309,7 +320,7 @@ def copied(events: Sequence[Event], at: int, run_id: str, origin: str, now: floa
     return [first, *(dataclasses.replace(event, seq=number[event.seq]) for event in chosen[1:])]
 
 
-def _is_left_open(event: Event, ended: set[str]) -> bool:
+def _is_left_open(event: Event, ended: Collection[str | None]) -> bool:
     if event.type not in OPENINGS or event.key in ended:
         return False
     return event.type != "timer_set" or event.key is None

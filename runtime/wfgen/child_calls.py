@@ -142,6 +142,6 @@ class ChildCalls(HandleCore):
             raise HandleError(
                 f"{form} {step!r}: {target!r:.80} is no workflow.", hint="Give its name or `workflows.<name>`."
             )
-        operation = self._reserve(step, form, target=name)
+        operation = self._reserve(step, form, name)
         self._execution.prepare_child(operation, data, on_parent_end)
         return operation

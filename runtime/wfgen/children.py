@@ -14,7 +14,7 @@ from typing import Any, Generic, Literal, TypeVar
 from wfgen.causes import caused_by
 from wfgen.codec import Codec
 from wfgen.definitions import WorkflowDefinition
-from wfgen.errors import RunCancelledError, RunFailedError, RunTerminatedError, WfgenError
+from wfgen.errors import run_error
 from wfgen.events import Event
 from wfgen.ids import RunId
 from wfgen.operations import Operation, wait_for_operation
@@ -71,16 +71,20 @@ class OpenChildren:
         return bool(self._open)
 
     def prepare(self, operation: Operation, data: Any, on_parent_end: OnParentEnd, recorded: str | None = None) -> None:
-        """Check the input and choose the child's id and version. `recorded`: the id, if it was started before.
+        """Check the input and choose the child's id and version, unless it was started before: `recorded` is its id.
 
         Raises:
             UnknownWorkflowError: the registry has none of that name.
             InvalidInputError: the data does not fit its input.
         """
+        if recorded is not None:
+            # It stays what it was started as, whatever its workflow takes today: only its id matters here.
+            operation.child = NewRun(RunId(recorded), str(operation.target), version="", input=None, salt="")
+            return
         definition = self._registry.workflow(str(operation.target))
         digest = hashlib.sha256(f"{self._origin}/{self._run.run_id}/{operation.key}".encode()).hexdigest()
         operation.child = NewRun(
-            run_id=RunId(recorded or f"run_{digest[:32]}"),
+            run_id=RunId(f"run_{digest[:32]}"),
             workflow=definition.name,
             version=definition.version,
             input=definition.encode_input(data, self._codec.validate),
@@ -129,19 +133,12 @@ class OpenChildren:
         """Give the child's recorded end to the code that waits for it."""
         data = event.data
         if event.type == "child_failed":
-            operation.future.set_exception(caused_by(_failure(operation, data), operation.key))
+            what = f"child run {data['run_id']} ({operation!r})"
+            error = run_error(data["run_id"], data["status"], data["error_type"], data["error"], data["code"], what)
+            operation.future.set_exception(caused_by(error, operation.key))
             return
         definition: WorkflowDefinition = self._registry.workflow(str(operation.target), data["version"])
         assert event.payload is not None
         what = f"the recorded result of {operation!r}"
         value = self._codec.load(event.payload, definition.signature.output, data.get("type"), what)
         operation.future.set_result(value)
-
-
-def _failure(operation: Operation, data: dict[str, Any]) -> WfgenError:
-    if data["status"] == "terminated":
-        reason = f": {data['error']}" if data["error"] else ""
-        return RunTerminatedError(data["run_id"], f"child run {data['run_id']} ({operation!r}) was terminated{reason}")
-    if data["status"] == "cancelled":
-        return RunCancelledError(data["run_id"], f"child run {data['run_id']} ({operation!r}) was cancelled")
-    return RunFailedError(data["run_id"], data["error_type"] or "Error", data["error"] or "", data["code"])

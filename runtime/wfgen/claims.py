@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from wfgen.crashes import crash_loop
-from wfgen.errors import StoreError, WfgenError
+from wfgen.errors import StoreError, StoreFormatError, WfgenError
 from wfgen.execution import Execution
 from wfgen.ids import RunId
 from wfgen.parked import ParkedRuns
-from wfgen.store.protocol import Claimed
+from wfgen.store.protocol import LEFT_ALONE, Claimed
 
 if TYPE_CHECKING:
     from wfgen.engine import Engine
@@ -37,14 +38,21 @@ class Claims:
         settings = engine.settings
         self.executions: dict[str, Execution] = {}
         """The runs in memory, by id."""
+        self.taken = 0
+        """How many were taken so far."""
         self.wake = asyncio.Event()
         """Set when there may be something to claim."""
+        self.families: set[RunId] | None = None
+        """The runs that are claimed, with their children and theirs; None for all."""
         self._engine = engine
         self._concurrency = settings.concurrency
         self._max_claims = settings.max_claims
         self._parked = ParkedRuns(settings.resident)
         self._refused: set[tuple[str, str]] = set()
         """Workflows whose source does not load."""
+        self._left_alone: set[RunId] = set()
+        """Runs that this process cannot read."""
+        self._taking = 0
         self._is_full = False
         self._task: asyncio.Task[None] | None = None
 
@@ -57,6 +65,21 @@ class Claims:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+
+    @contextlib.contextmanager
+    def taking(self) -> Iterator[None]:
+        """While runs are on their way from the store into memory."""
+        self._taking += 1
+        try:
+            yield
+        finally:
+            self._taking -= 1
+            self._engine.messages.taken()
+
+    @property
+    def is_taking(self) -> bool:
+        """Whether runs are on their way into memory."""
+        return self._taking > 0
 
     @property
     def free(self) -> int:
@@ -74,10 +97,20 @@ class Claims:
             self._refused.add((run.workflow, run.version))
             self.release(run.run_id, run.epoch)
             return
+        if claimed.fault is not None:
+            self._leave_alone(claimed, claimed.fault)
+            return
+        try:
+            execution = Execution(claimed, definition, self._engine)
+        except Exception as error:  # a history that no version of wfgen has written
+            log.debug("run %s", run.run_id, exc_info=True)
+            self._leave_alone(claimed, StoreFormatError(f"what is recorded of it cannot be understood ({error!r})."))
+            return
         previous = self.executions.get(run.run_id)
         if previous is not None:  # it was taken from this process, and came back before anybody had noticed
             previous.drop()
-        execution = Execution(claimed, definition, self._engine)
+        self.taken += 1
+        execution.number = self.taken
         self._parked.discard(run.run_id)
         self.executions[run.run_id] = execution
         loop = asyncio.get_running_loop()
@@ -114,12 +147,25 @@ class Claims:
                 due = await self._engine.store.release(run_id, epoch, wake_at=wake_at, seen=seen)
             except StoreError as error:  # nobody else takes it before
                 log.error("run %s cannot be given back, next attempt in %g s: %s", run_id, LAST_RETRY, error)
-                asyncio.get_running_loop().call_later(LAST_RETRY, self.release, run_id, epoch, wake_at, seen)
+                self._engine.later(LAST_RETRY, lambda: self.release(run_id, epoch, wake_at, seen))
                 return
             if due < self._wakes_at:
                 self.wake.set()
 
-        self._engine._spawn(release())
+        self._engine.spawn(release())
+
+    def leaves_alone(self, run_id: RunId) -> bool:
+        """Whether this process has given a run back since it cannot read it."""
+        return run_id in self._left_alone
+
+    def _leave_alone(self, claimed: Claimed, error: WfgenError) -> None:
+        """Give a run back that this process cannot read, for a while; the others go on."""
+        run = claimed.run
+        if run.run_id not in self._left_alone:
+            log.error("run %s is left alone: %s", run.run_id, error)
+            self._left_alone.add(run.run_id)
+        seen = max((message.id for message in claimed.messages), default=0)
+        self.release(run.run_id, run.epoch, self._engine.time() + LEFT_ALONE, seen)
 
     # Runs that wait.
 
@@ -156,8 +202,8 @@ class Claims:
             self._wakes_at = float("inf")
             try:
                 due = await self._claim_due()
-            except WfgenError as error:
-                log.error("no run can be claimed: %s", error)
+            except Exception as error:
+                log.error("no run can be claimed: %s", error, exc_info=not isinstance(error, WfgenError))
                 await asyncio.sleep(FIRST_RETRY)
                 due = engine.time()
             if due <= (now := engine.time()):  # it came in just now, or cannot be claimed: others need their turn
@@ -178,12 +224,15 @@ class Claims:
             self._is_full = self.free <= 0
             if self._is_full:
                 return float("inf")
+            if self.families is not None and not self.families:
+                return float("inf")
             await engine.renew_membership()
             limit = min(self.free, BATCH)
             workflows = [known for known in engine.registry.workflows if known not in self._refused]
-            claimed = await engine.store.claim(engine.process_id, workflows, limit)
-            for one in claimed:
-                self.take(one)
+            with self.taking():
+                claimed = await engine.store.claim(engine.process_id, workflows, limit, self.families)
+                for one in claimed:
+                    self.take(one)
             if len(claimed) < limit:
-                return await engine.store.next_wake(workflows)
+                return await engine.store.next_wake(workflows, self.families)
             await asyncio.sleep(0)  # what was claimed begins

@@ -77,14 +77,18 @@ class WorkflowClient(Generic[RunT]):
         """
         record = await self._engine.store.get_run(run_id)
         if record.workflow != self.name:
-            raise UnknownRunError(f"run {run_id!r} is one of workflow {record.workflow!r}, not of {self.name!r}.")
+            raise UnknownRunError(
+                f"run {run_id!r} is one of workflow {record.workflow!r}, not of {self.name!r}.",
+                hint="The client's own `get_run` finds runs of any workflow.",
+            )
         return self._run(record.run_id)
 
     async def cancel_run(self, run_id: str) -> None:
         """Ask a run to stop.
 
         Raises:
-            UnknownRunError: there is no such run, it is another workflow's, or it is finished.
+            UnknownRunError: there is no such run, or it is another workflow's.
+            RunStateError: it is finished.
         """
         await (await self.get_run(run_id)).cancel()
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from wfgen.errors import CompensationError, StepError, error_text
+from wfgen.errors import CompensationError, StepError
 from wfgen.events import Event
 from wfgen.operations import Operation, wait_for_operation
 
@@ -47,9 +47,6 @@ class Compensations:
         self._rounds = rounds
         self.wanted = False
         """Whether the code has ever asked for one, also for a step that has not completed yet."""
-
-    def __len__(self) -> int:
-        return len(self._stack)
 
     def register(self, compensation: Compensation) -> None:
         """Add one on top; its `seq` is not below that of those before it."""
@@ -85,20 +82,17 @@ class Compensations:
         return failed
 
 
-def failure(original: BaseException, name: str, failed: dict[str, StepError]) -> CompensationError:
+def failure(what: str, failed: dict[str, StepError]) -> CompensationError:
     """The error of a run whose compensations have failed.
 
     Args:
-        original: what ended the run's code.
-        name: of the original error, as it is recorded.
+        what: why they ran.
         failed: errors of undo steps, by key.
     """
-    undone = "; ".join(f"{key}: {error.error_type}: {error.error}" for key, error in failed.items())
+    named = "; ".join(f"{key}: {error.error_type}: {error.error}" for key, error in failed.items())
     count = "a compensation" if len(failed) == 1 else f"{len(failed)} compensations"
-    text = error_text(original)
-    reason = f"{name}: {text}" if text else name
     return CompensationError(
-        f"the run ended with {reason}, and {count} failed: {undone}.",
+        f"{what}, and {count} failed: {named}.",
         hint="What they were to undo still stands. Mend the cause and retry the run: it goes on with them.",
     )
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from typing_extensions import TypeVar
 
-from wfgen.runinfo import RunInfo
+from wfgen.runinfo import RunStart
 
 Ctx_co = TypeVar("Ctx_co", covariant=True, default=Any)
 """The type of a run's context; Any where it is not named."""
 
-ContextFactory = Callable[[Any, RunInfo], Any]
-"""Makes a run's context from the process's dependencies."""
+ContextFactory = Callable[[Any, RunStart], Any]
+"""Makes a run's context from the process's dependencies and the run, its input included."""

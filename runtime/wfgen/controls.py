@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import uuid
 from typing import TYPE_CHECKING, Any, Literal
 
 from wfgen.checkpoints import Checkpoint, checkpoints
 from wfgen.definitions import MISSING
-from wfgen.errors import MAX_ERROR_TEXT, InvalidInputError, StoreError
+from wfgen.errors import MAX_ERROR_TEXT, StoreError
 from wfgen.ids import RunId
-from wfgen.store.protocol import NewRun
+from wfgen.new_runs import new_run
 
 if TYPE_CHECKING:
     from wfgen.engine import Engine
@@ -92,6 +91,8 @@ class Controls:
     async def rollback(self, run_id: str, to: int, *, compensate: bool = False) -> None:
         """Take a run, finished or not, back to one of its checkpoints; it goes on from there at once.
 
+        A request to cancel it that it has not answered yet stays.
+
         Args:
             run_id: the run.
             to: seq of the checkpoint. What was recorded after it does not count any more.
@@ -143,7 +144,7 @@ class Controls:
 
     def others_wrote(self) -> None:
         """Another process has written: see soon whether it has taken runs away."""
-        if self._next_look is None and self._engine._executions:
+        if self._next_look is None and self._engine.executions:
             wait = max(0.0, self._looked_at + LOOK_EVERY - self._engine._loop.time())
             self._next_look = self._engine._loop.call_later(wait, self._look)
 
@@ -155,58 +156,45 @@ class Controls:
     def _look(self) -> None:
         self._next_look = None
         self._looked_at = self._engine._loop.time()
-        self._engine._spawn(self._drop_lost())
+        self._engine.spawn(self._drop_lost())
 
     async def _drop_lost(self) -> None:
-        held = dict(self._engine._executions)
+        held = dict(self._engine.executions)
         try:
             epochs = await self._engine.store.epochs(held)
         except StoreError:  # what this process writes meets it again
             return
         for run_id, execution in held.items():
             # An end that is recorded and not told yet leaves the epoch as it is.
-            if epochs.get(run_id) != execution.run.epoch and self._engine._executions.get(run_id) is execution:
+            if epochs.get(run_id) != execution.run.epoch and self._engine.executions.get(run_id) is execution:
                 log.warning("run %s is given up: it was taken from this process", run_id)
                 self._lost(run_id)
 
     def _lost(self, run_id: str) -> None:
         """A run is taken from this process, if it had it: its steps are stopped, and those who wait look again."""
-        execution = self._engine._executions.get(run_id)
+        execution = self._engine.executions.get(run_id)
         if execution is not None:
             execution.drop()
             self._engine._claims.forget(execution)
         self._engine._waiters.look_again()
         self._engine._wake.set()
-        self._engine._spawn(self._engine._fetch_messages())  # its family may have to hear of it
+        self._engine.spawn(self._engine.messages.fetch())  # its family may have to hear of it
 
     async def _send(self, kind: Literal["pause", "resume"], run_id: str) -> Literal["sent", "duplicate"]:
         sent = await self._engine.store.send(kind, run_id=RunId(run_id))
-        await self._engine._fetch_messages()
+        await self._engine.messages.fetch()
         self._engine._wake.set()
         return sent
 
     async def _fork(self, run_id: str, at: int, data: Any, key: str | None, *, is_json: bool) -> Run[Any]:
         engine = self._engine
-        if key is not None and not (0 < len(key) <= 255 and key.isprintable()):
-            raise InvalidInputError(
-                f"{key!r:.80} cannot be an idempotency key.", hint="Use printable text of 1 to 255 characters."
-            )
         record = await engine.store.get_run(run_id)
         encoded = None
         if data is not MISSING:
             definition = engine.registry.workflow(record.workflow, record.version)
             check = engine.codec.validate_json if is_json else engine.codec.validate
             encoded = definition.encode_input(data, check)
-        random = engine._environment.random
-        new = NewRun(
-            run_id=RunId(f"run_{uuid.UUID(int=random.getrandbits(128), version=4).hex}"),
-            workflow=record.workflow,
-            version=record.version,
-            input=encoded,
-            salt=f"{random.getrandbits(128):032x}",
-            idempotency_key=key,
-            tags=record.tags,
-        )
+        new = new_run(engine._environment.random, record.workflow, record.version, encoded, key, record.tags)
         keep = engine.settings.checkpoints_kept
         forked, _ = await engine.store.fork(run_id, at, new, replace_input=data is not MISSING, keep=keep)
         engine._wake.set()

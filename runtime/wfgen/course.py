@@ -16,7 +16,7 @@ from wfgen.definitions import MISSING
 from wfgen.errors import StepError, WfgenError, error_name, error_text
 from wfgen.events import Event
 from wfgen.operations import ContinueAsNew, Operation, wait_for_operation
-from wfgen.retry import Retry
+from wfgen.retry import ONCE, Retry
 from wfgen.targets import Target, takes_input, worker_of
 
 if TYPE_CHECKING:
@@ -108,7 +108,8 @@ class Course:
         worker = worker_of(execution.registry, target, f"compensation {name!r}")
         # Not one of the run's: it checks the input, and keeps it as it is now.
         form = "inline" if worker is None else "rpc"
-        draft = Operation(execution, f"{BRANCH}/{name}", name, form, place, target=worker, data=data)
+        draft = Operation(execution, f"{BRANCH}/{name}", name, form, place, worker)
+        draft.data = data
         _take_target(draft, target, worker)
 
         def load() -> Any:
@@ -133,7 +134,7 @@ class Course:
 
     async def _before(self, data: Any) -> None:
         for task in self._definition.before:
-            operation = self._prepare("before", task.name, task.target, lambda: data, self._definition.source)
+            operation = self._prepare("before", task.name, task.target, lambda: data, self._execution.source)
             await wait_for_operation(operation)
 
     async def _not_succeeded(self, error: BaseException) -> BaseException:
@@ -146,8 +147,8 @@ class Course:
             self._gate = self._execution.loop.create_future()
             await self._gate
             if failed := await self.compensations.run():
-                name = outcome.error_type or "a request to cancel it"
-                error = failure(error, name, failed)
+                ending = ": ".join(filter(None, (outcome.error_type, outcome.error))) or "a request to cancel it"
+                error = failure(f"the run ended with {ending}", failed)
                 outcome = self._outcome(error, None)
         await self._after(outcome)
         return error
@@ -165,7 +166,7 @@ class Course:
         for task in self._definition.after:
             if outcome.status not in task.on:
                 continue
-            operation = self._prepare("after", task.name, task.target, lambda: outcome, self._definition.source)
+            operation = self._prepare("after", task.name, task.target, lambda: outcome, self._execution.source)
             try:
                 await wait_for_operation(operation)
             except StepError as error:  # recorded; what became of the run stays as it is
@@ -211,19 +212,18 @@ class Course:
     ) -> Operation:
         """A step that the code has not asked for itself. If it cannot be called as it is, it fails as a step."""
         execution = self._execution
-        worker = worker_of(execution.registry, target, f"step {name!r}")
-        filename, _, line = place.rpartition(":")
-        operation = execution.reserve(
-            name,
-            "inline" if worker is None else "rpc",
-            filename,
-            int(line),
-            branch=branch,
-            target=worker,
-            retry=retry,
-            timeout=timeout,
-        )
+        worker, unknown = None, None
         try:
+            worker = worker_of(execution.registry, target, f"step {name!r}")
+        except WfgenError as error:
+            unknown = error
+        form = "inline" if worker is None else "rpc"
+        operation = execution.reserve(name, form, place, worker, branch=branch)
+        operation.retry = retry or ONCE
+        operation.timeout = timeout
+        try:
+            if unknown is not None:
+                raise unknown
             if takes_input(execution.registry, target, worker):
                 operation.data = load()
             _take_target(operation, target, worker)

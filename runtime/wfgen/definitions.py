@@ -74,6 +74,8 @@ class WorkflowDefinition:
         Raises:
             InvalidInputError: one of them cannot be a tag.
         """
+        if isinstance(more, str):
+            raise InvalidInputError(f"tags={more!r:.80} is no list of tags.", hint=f"Write tags=[{more!r:.80}].")
         for tag in more:
             if not is_tag(tag):
                 raise InvalidInputError(
@@ -97,7 +99,7 @@ class WorkflowDefinition:
                 raise InvalidInputError(f"{what} is missing.")
             return None
         if not self.signature.takes_input:
-            raise InvalidInputError(f"{what} is given, but it takes none.")
+            raise InvalidInputError(f"{what} is given, but it takes none.", hint="Leave the input out.")
         return validate(data, self.signature.input, what)
 
 
@@ -178,9 +180,9 @@ def define_workflow(
         hook_timeout: of its hooks that have none of their own; default 7 days.
         execution_mode: where its steps go by default: this process, or the queue.
         middleware: around its steps and its runs, outermost first, within the process's own.
-        context: called with the process's dependencies and the run, gives `workflow.context` and `job.context`.
-            It is called again whenever a process takes a run up, and its value is not recorded: it must be quick, and
-            what the workflow's code decides by it must not change within a run.
+        context: called with the process's dependencies and a RunStart, which has the run's input, gives
+            `workflow.context` and `job.context`. It is called again whenever a process takes a run up, and its value is
+            not recorded: it must be quick, and what the workflow's code decides by it must not change within a run.
         retry: policy of its steps that have none of their own.
         before: tasks that run before its code, in order, each as a step: workers, by id or reference, or functions.
             Each gets the run's input, if it takes one. If one fails, the run fails and its code does not run.

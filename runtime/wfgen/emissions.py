@@ -72,6 +72,7 @@ class Emissions:
             elif event.type in COMPLETIONS:
                 self.ahead = False
         self._counts: Counter[tuple[str, str]] = Counter()
+        self._given: set[tuple[str, str]] = set()
 
     def emit(self, branch: str, event: str, data: Any, place: str) -> None:
         """Record an event of the workflow's own, unless it is recorded."""
@@ -111,4 +112,8 @@ class Emissions:
         self._counts[branch, name] += 1
         count = self._counts[branch, name]
         key = f"{branch}/{name}" if count == 1 else f"{branch}/{name}#{count}"
+        while (type, key) in self._given:  # an event that is really called `name#2`
+            count += 1
+            key = f"{branch}/{name}#{count}"
+        self._given.add((type, key))
         return None if (type, key) in self._recorded else key

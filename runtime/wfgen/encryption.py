@@ -152,14 +152,18 @@ def load_keys(settings: Settings) -> Keys | None:
             text = os.environ.get(where)
             if text is None:
                 raise EncryptionError(
-                    f"there are no keys: encryption_keys is {source!r}, and the variable {where} is not set."
+                    f"there are no keys: encryption_keys is {source!r}, and the variable {where} is not set.",
+                    hint=f"Set it to the keys: {_SHAPE}",
                 )
             return parse_keys(text, source)
         case "file":
             try:
                 return parse_keys((settings.project / where).read_text(encoding="utf-8"), source)
             except (OSError, UnicodeDecodeError) as error:
-                raise EncryptionError(f"there are no keys: encryption_keys is {source!r}: {error}.") from None
+                raise EncryptionError(
+                    f"there are no keys: encryption_keys is {source!r}: {error}.",
+                    hint="`wfgen keys new FILE` makes one; a path starts at the project's folder.",
+                ) from None
         case "call":
             return parse_keys(_call(where, settings.import_root, source), source)
     raise ConfigurationError(

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import dataclasses
 import logging
-import uuid
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
@@ -32,6 +31,8 @@ from wfgen.execution import Execution
 from wfgen.ids import RunId
 from wfgen.lifecycle import Handler, HandlerRunner, RunUpdate
 from wfgen.membership import Membership
+from wfgen.messages import Messages
+from wfgen.new_runs import new_run
 from wfgen.registry import Registry
 from wfgen.retention import keep_for
 from wfgen.runs import Run
@@ -39,8 +40,19 @@ from wfgen.settings import Settings
 from wfgen.step_runner import StepRunner
 from wfgen.step_states import StepState, step_states
 from wfgen.store.engines import open_store
-from wfgen.store.protocol import GIVEN_BACK, Append, Claimed, NewRun, RunRecord, RunStatus, Store, Verdict
+from wfgen.store.protocol import (
+    FINISHED,
+    GIVEN_BACK,
+    Append,
+    Claimed,
+    Message,
+    RunRecord,
+    RunStatus,
+    Store,
+    Verdict,
+)
 from wfgen.store.sealed import sealed
+from wfgen.strangers import tell_of_strangers
 from wfgen.timers import Timers
 from wfgen.waiters import Waiters
 from wfgen.worker_process import OpenProcess, WorkerProcess, load_process
@@ -68,6 +80,7 @@ class Engine:
         self.process = OpenProcess(process)
         self.registry = registry
         self.off_graph: OffGraph = settings.off_graph
+        self.record_inputs = settings.record_inputs
         self.settings = settings
         self.codec = Codec(settings.payload_limit, keys)
         self.lease = seconds(settings.lease)
@@ -76,9 +89,10 @@ class Engine:
         self._loop = asyncio.get_running_loop()
         self._membership = Membership(store, self.lease, environment, self._lapsed)
         self._claims = Claims(self)
-        self._executions = self._claims.executions
+        self.executions = self._claims.executions
+        """The runs in memory, by id."""
         self._wake = self._claims.wake
-        self._waiters = Waiters(store, self._executions)
+        self._waiters = Waiters(store, self.executions)
         self._timers = Timers(self._loop, environment.clock)
         self._executor: Executor = environment.executor()
         self._steps = StepRunner(self._loop, environment, self._executor, self._holds)
@@ -89,8 +103,8 @@ class Engine:
         self._background: set[asyncio.Task[None]] = set()
         self.controls = Controls(self)
         """Pausing, terminating, retrying, taking back and forking runs."""
-        self._fetching = asyncio.Lock()
-        """Held while messages are read and given to their runs."""
+        self.messages = Messages(self)
+        self._closed = False
 
     # Starting and asking.
 
@@ -109,7 +123,8 @@ class Engine:
             workflow: its name.
             data: the input; leave it out if the workflow takes none.
             version: default the latest.
-            idempotency_key: a second start with the same key returns the first run.
+            idempotency_key: a second start with the same key returns the first run; without `version` also when there
+                is a newer version by now.
             tags: what the run can be found by, beside its workflow's tags; 1 to 100 printable characters each.
 
         Raises:
@@ -118,7 +133,7 @@ class Engine:
         """
         definition = self.registry.workflow(workflow, version)
         encoded = definition.encode_input(data, self.codec.validate)
-        return await self._create(definition, encoded, idempotency_key, tags)
+        return await self._create(definition, encoded, idempotency_key, tags, any_version=version is None)
 
     async def start_run_json(
         self,
@@ -133,7 +148,7 @@ class Engine:
         definition = self.registry.workflow(workflow, version)
         data = MISSING if text is None else text
         encoded = definition.encode_input(data, self.codec.validate_json)
-        return await self._create(definition, encoded, idempotency_key, tags)
+        return await self._create(definition, encoded, idempotency_key, tags, any_version=version is None)
 
     def run(self, run_id: str) -> Run[Any]:
         """A handle on a run; nothing is looked up yet."""
@@ -143,12 +158,12 @@ class Engine:
         """Ask a run to stop: its code gets a CancelledError, once.
 
         Raises:
-            UnknownRunError: there is no such run, or it is finished.
+            UnknownRunError: there is no such run.
+            RunStateError: it is finished.
         """
         await self.store.send("cancel", run_id=RunId(run_id))
-        self._wake.set()
         self._wake.set()  # it ends a pause
-        await self._fetch_messages()
+        await self.messages.fetch()
 
     async def resume(
         self, payload: bytes, *, token: str | None = None, run_id: str | None = None, name: str | None = None
@@ -156,13 +171,21 @@ class Engine:
         """Send an encoded payload to a hook: by token, or by run and name; kept if the run has not got there yet.
 
         Raises:
-            UnknownHookError, UnknownRunError: nobody can take it.
+            UnknownHookError, UnknownRunError, RunStateError: nobody can take it.
+            InvalidInputError: it is not encoded, or the hook is named in both ways or in none.
         """
+        if not isinstance(payload, bytes):
+            raise InvalidInputError(
+                f"a payload of type {type(payload).__name__} is not encoded.",
+                hint="`resume_json` takes JSON text, `run.hooks[name].resume` any value.",
+            )
+        if (token is None) == (run_id is None) or (run_id is None) != (name is None):
+            raise InvalidInputError("it is not said which hook.", hint="Give a token, or run_id and name.")
         sent = await self.store.send(
             "hook", run_id=None if run_id is None else RunId(run_id), token=token, name=name, payload=payload
         )
         self._wake.set()
-        await self._fetch_messages()
+        await self.messages.fetch()
         return sent
 
     async def resume_json(
@@ -180,7 +203,7 @@ class Engine:
     async def prune(self, older_than: Duration, statuses: Collection[RunStatus] | None = None) -> int:
         """Remove finished runs that have been over for so long, with all that is recorded of them.
 
-        An idempotency key of theirs is free again. A run stays while its parent is unfinished or a child of it is kept.
+        An idempotency key of theirs is free again. A run stays while its parent is kept, and until its children can go.
 
         Args:
             older_than: since their end.
@@ -196,7 +219,7 @@ class Engine:
 
     def step_states(self, run: RunRecord, events: Sequence[Event]) -> list[StepState]:
         """Where the steps of a run stand, by its history, its graph, and what this process works of it."""
-        execution = self._executions.get(run.run_id)
+        execution = self.executions.get(run.run_id)
         at_work = [] if execution is None else execution.steps_at_work
         return step_states(events, run.status, self.registry.graph(run.workflow, run.version), at_work)
 
@@ -206,25 +229,50 @@ class Engine:
         Raises:
             TimeoutError: it took longer than `timeout` seconds; the run goes on.
             UnknownRunError: there is no such run.
+            StoreError: the engine was closed meanwhile.
         """
-        async with asyncio.timeout(timeout):
-            return await self._waiters.finished(run_id)
+        try:
+            async with asyncio.timeout(timeout):
+                return await self._waiters.finished(run_id)
+        except TimeoutError:
+            record = await self.store.get_run(run_id)  # no time to look is no reason not to see that it is finished
+            if record.status in FINISHED:
+                return record
+            raise TimeoutError(f"run {run_id} is {record.status} after {timeout:g} s; it goes on.") from None
 
     # Opening and closing.
 
-    async def start(self) -> None:
-        """Begin to work runs."""
+    async def start(self, *, own: bool = False) -> None:
+        """Begin to work runs: all of the store, or only its own, which are started through it, and their children."""
+        if own:
+            self._claims.families = set()
         await self.process.enter()
         await self._membership.enter()
         self._claims.start()
+        if not own:
+            self.spawn(tell_of_strangers(self.store, self.registry.workflows))
         if self.settings.retention is not None:
             kept = seconds(self.settings.retention)
             self._keeping = self._loop.create_task(keep_for(kept, self.store, self.time))
 
     @property
+    def is_taking(self) -> bool:
+        """Whether runs are on their way into memory."""
+        return self._claims.is_taking
+
+    @property
+    def taken(self) -> int:
+        """How many runs were taken into memory so far."""
+        return self._claims.taken
+
+    @property
     def process_id(self) -> str:
         """Under which this process is registered; empty if it works no runs."""
         return self._membership.process_id
+
+    def leaves_alone(self, run_id: RunId) -> bool:
+        """Whether this process has given a run back since it cannot read it, for want of a key."""
+        return self._claims.leaves_alone(run_id)
 
     async def renew_membership(self) -> None:
         """Register again if the lease was lost."""
@@ -233,6 +281,7 @@ class Engine:
     async def close(self) -> None:
         """Stop: steps on the loop are cancelled, runs are given back to whoever comes next. Nothing is lost."""
         await self._claims.stop()
+        self._closed = True
         if self._keeping is not None:
             self._keeping.cancel()
             await asyncio.gather(self._keeping, return_exceptions=True)
@@ -285,12 +334,12 @@ class Engine:
                     self._observe(append.run_id, event)
             if verdict is None and (append.children or append.given_up):
                 self._wake.set()
-                self._spawn(self._fetch_messages())
+                self.spawn(self.messages.fetch())
             if not isinstance(verdict, StoreBusyError | StoreFullError):
                 done(verdict)
                 return
             log.error("run %s cannot be recorded, next attempt in %g s: %s", append.run_id, delay, verdict)
-            self._loop.call_later(delay, lambda: self.append(append, done, delay=min(delay * 2, LAST_RETRY)))
+            self.later(delay, lambda: self.append(append, done, delay=min(delay * 2, LAST_RETRY)))
 
         self.store.append(append, settle)
 
@@ -306,18 +355,18 @@ class Engine:
     def continued(self, execution: Execution, start: Event) -> None:
         async def go_on() -> None:
             run = dataclasses.replace(execution.run, input=start.payload)
-            # Read anew, while no other reading is under way: that could bring what the old part has answered.
-            async with self._fetching:
-                try:
-                    messages = await self.store.messages(self.process_id)
-                except StoreError as error:
-                    log.error("run %s cannot go on in this process: %s", run.run_id, error)
-                    self.ended(execution, None)
-                    return
-                if self._executions.get(run.run_id) is execution:  # not given up meanwhile
-                    self._claims.take(Claimed(run, [start], [m for m in messages if m.run_id == run.run_id]))
 
-        self._spawn(go_on())
+            def take(messages: list[Message]) -> None:
+                if self.executions.get(run.run_id) is execution:  # not given up meanwhile
+                    self._claims.take(Claimed(run, [start], messages))
+
+            try:
+                await self.messages.hand_over(run.run_id, take)
+            except StoreError as error:
+                log.error("run %s cannot go on in this process: %s", run.run_id, error)
+                self.ended(execution, None)
+
+        self.spawn(go_on())
 
     def ended(self, execution: Execution, last: Append | None) -> None:
         run = execution.run
@@ -335,59 +384,69 @@ class Engine:
                 error=error,
                 error_code=error_code,
                 owner=None,
+                updated_at=last.events[-1].time,
                 finished_at=last.events[-1].time,
             )
             self._waiters.tell(record)
         else:
             # Given back after a while, if it is still ours: its record could not be written, or it was lost anyway.
-            self._loop.call_later(LAST_RETRY, lambda: self._claims.release(run.run_id, run.epoch))
+            self.later(LAST_RETRY, lambda: self._claims.release(run.run_id, run.epoch))
         if execution.has_family:  # its end may be recorded even if this process was told otherwise
             self._wake.set()
-            self._spawn(self._fetch_messages())
+            self.spawn(self.messages.fetch())
+        elif self._claims.families is not None and last is not None and last.status in FINISHED:
+            self._claims.families.discard(run.run_id)
         if last is None:
             self._wake.set()
 
     # Creating.
 
     async def _create(
-        self, definition: WorkflowDefinition, encoded: bytes | None, key: str | None, tags: Collection[str]
+        self,
+        definition: WorkflowDefinition,
+        encoded: bytes | None,
+        key: str | None,
+        tags: Collection[str],
+        *,
+        any_version: bool,
     ) -> Run[Any]:
-        if key is not None and not (0 < len(key) <= 255 and key.isprintable()):
-            raise InvalidInputError(
-                f"{key!r:.80} cannot be an idempotency key.", hint="Use printable text of 1 to 255 characters."
-            )
-        new = NewRun(
-            run_id=RunId(f"run_{uuid.UUID(int=self._environment.random.getrandbits(128), version=4).hex}"),
-            workflow=definition.name,
-            version=definition.version,
-            input=encoded,
-            salt=f"{self._environment.random.getrandbits(128):032x}",
-            idempotency_key=key,
-            tags=definition.sorted_tags(tags),
-        )
+        chance, sorted_tags = self._environment.random, definition.sorted_tags(tags)
+        new = new_run(chance, definition.name, definition.version, encoded, key, sorted_tags, any_version=any_version)
         takes = self._membership.valid and self._claims.free > 0
-        try:
-            record, created = await self.store.create(new, self.process_id if takes else None)
-        except asyncio.CancelledError:
-            # It may be recorded all the same, as ours in its first epoch: given back, so that somebody works it.
-            self._claims.release(new.run_id, 1)
-            raise
-        if created and record.owner is not None and record.owner == self.process_id:
-            data = {"workflow": record.workflow, "version": record.version, "process": record.owner}
-            started = Event(1, "run_started", record.created_at, None, data, record.input)
-            self._claims.take(Claimed(record, [started], []))
-        elif created:
-            self._wake.set()
+        with self._claims.taking():
+            try:
+                record, created = await self.store.create(new, self.process_id if takes else None)
+            except asyncio.CancelledError:
+                # It may be recorded all the same, as ours in its first epoch: given back, so that somebody works it.
+                self._claims.release(new.run_id, 1)
+                raise
+            if self._claims.families is not None:
+                self._claims.families.add(record.run_id)
+                self._wake.set()
+            if created and record.owner is not None and record.owner == self.process_id:
+                data = {"workflow": record.workflow, "version": record.version, "process": record.owner}
+                started = Event(1, "run_started", record.created_at, None, data, record.input)
+                self._claims.take(Claimed(record, [started], []))
+            elif created:
+                self._wake.set()
         return Run(self, record.run_id)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something beside all else; nothing any more once the engine is closed."""
+        if self._closed:
+            work.close()
+            return
         task = self._loop.create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 
+    def later(self, delay: float, callback: Callable[[], None]) -> None:
+        """Call back after so many seconds, unless the engine is closed by then."""
+        self._loop.call_later(delay, lambda: None if self._closed else callback())
+
     def _drop_all(self) -> None:
-        if self._executions:
-            log.warning("the lease has lapsed: %d runs are given up", len(self._executions))
+        if self.executions:
+            log.warning("the lease has lapsed: %d runs are given up", len(self.executions))
         self._claims.drop_all()
 
     def _lapsed(self) -> None:
@@ -396,27 +455,13 @@ class Engine:
 
     # What comes from outside.
 
-    def _changed(self) -> None:
+    def changed(self) -> None:
+        """Another process, or another connection, has written to the store."""
         self._wake.set()
         self.controls.others_wrote()
         self._waiters.look_again()
-        if self._executions:
-            self._spawn(self._fetch_messages())
-
-    async def _fetch_messages(self) -> None:
-        if not self._executions:
-            return
-        async with self._fetching:
-            try:
-                messages = await self.store.messages(self.process_id)
-            except StoreError as error:  # nobody tells of them again
-                log.error("messages cannot be read, next attempt in %g s: %s", FIRST_RETRY, error)
-                self._loop.call_later(FIRST_RETRY, lambda: self._spawn(self._fetch_messages()))
-                return
-            for message in messages:
-                execution = self._executions.get(message.run_id)
-                if execution is not None:
-                    self._loop.call_soon(execution.receive, message)
+        if self.executions:
+            self.spawn(self.messages.fetch())
 
 
 @contextlib.asynccontextmanager
@@ -424,7 +469,7 @@ async def open_engine(
     registry: Registry,
     settings: Settings,
     *,
-    work: bool = True,
+    work: bool | Literal["own"] = True,
     environment: Environment | None = None,
     observe: Callable[[RunId, Event], None] | None = None,
     process: WorkerProcess | None = None,
@@ -434,7 +479,8 @@ async def open_engine(
     Args:
         registry: the workflows and workers.
         settings: where the store is, lease, limits.
-        work: whether this process claims and works runs, or is only a client.
+        work: whether this process claims and works runs, or is only a client; with `own` it works the runs that are
+            started through it, and their children, and leaves all others alone.
         environment: clock, randomness and threads; the machine's own by default.
         observe: told of each event that this process has recorded, on the engine's loop.
         process: what this process brings to the runs that it works; default what the setting of that name names.
@@ -451,9 +497,9 @@ async def open_engine(
     try:
         engine = Engine(store, registry, settings, environment, observe, process)
         try:
-            store.on_change(engine._changed)
+            store.on_change(engine.changed)
             if work:
-                await engine.start()
+                await engine.start(own=work == "own")
             yield engine
         finally:
             await engine.close()

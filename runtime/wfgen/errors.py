@@ -125,6 +125,8 @@ class StepError(WfgenError):
         error: its message.
         attempts: how often it was tried.
         key: the step's identity in the run; None for a branch of `parallel` that failed outside of its steps.
+        form: `rpc` or `inline`; None for such a branch.
+        target: form rpc: the worker's id.
         input: a copy of the step's input; None without one.
         partial: what the last attempt reported last with `Job.report`; None without a report.
     """
@@ -139,6 +141,8 @@ class StepError(WfgenError):
         *,
         attempts: int = 1,
         key: str | None = None,
+        form: str | None = None,
+        target: str | None = None,
         input: object = None,
         partial: object = None,
         hint: str | None = None,
@@ -150,6 +154,8 @@ class StepError(WfgenError):
         self.error = error
         self.attempts = attempts
         self.key = key
+        self.form = form
+        self.target = target
         self.input: Any = input
         self.partial: Any = partial
 
@@ -214,6 +220,27 @@ class RunTerminatedError(RunCancelledError):
     """The run was terminated: its code was not asked, and nothing was undone."""
 
     code = "WF730"
+
+
+def run_error(
+    run_id: str, status: str, error_type: str | None, error: str | None, code: str | None, what: str | None = None
+) -> RunError:
+    """The error of a finished run that has not completed.
+
+    Args:
+        run_id: the run.
+        status: with which it ended.
+        error_type: qualified name of the exception that ended it.
+        error: its message, or why the run was terminated.
+        code: the exception's stable code, if it has one.
+        what: names the run in the message; default by its id.
+    """
+    what = what or f"run {run_id}"
+    if status == "terminated":
+        return RunTerminatedError(run_id, f"{what} was terminated{f': {error}' if error else ''}")
+    if status == "cancelled":
+        return RunCancelledError(run_id, f"{what} was cancelled")
+    return RunFailedError(run_id, error_type or "Error", error or "", code)
 
 
 class RunTimeoutError(WfgenError):
@@ -317,9 +344,17 @@ MAX_ERROR_TEXT = 4000
 
 
 def error_text(error: BaseException) -> str:
-    """An exception's message as it is recorded: not too long, and there even if the exception cannot tell it."""
+    """An exception's message as it is recorded: not too long, and there even if the exception cannot tell it.
+
+    Of a group, as a TaskGroup raises it, with the errors in it. What UTF-8 cannot hold (names of files that are no
+    text) is escaped.
+    """
     try:
-        return str(error)[:MAX_ERROR_TEXT]
+        text = str(error)
+        if isinstance(error, BaseExceptionGroup):
+            inner = "; ".join(f"{error_name(one)}: {error_text(one)}" for one in error.exceptions)
+            text = f"{text}: {inner}"
+        return text[:MAX_ERROR_TEXT].encode("utf-8", "backslashreplace").decode()
     except Exception:  # an error whose own text fails is still an error
         return "(its message cannot be shown)"
 

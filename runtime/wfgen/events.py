@@ -4,11 +4,13 @@
 |---|---|---|---|
 | `run_started` | | workflow, version, parent, process; of a fork: forked_from, forked_at (the seq there), \
     forked_time, seeds, continued (the other run had been) | the input |
+| the first of a run that was started unclaimed | | process, beside what its type has | |
 | `run_claimed` | | process, epoch: another process, or the same one again, has taken the run up | |
 | `step_started` | the step | form, target, attempt, at: of steps that run at most once | |
-| `step_completed` | the step | form, target, attempt, started_at, input, type, warning, after_cancel, at | the result |
+| `step_completed` | the step | form, target, attempt, started_at, input, given, type, warning, after_cancel, at | \
+    the result |
 | `step_retrying` | the step | form, target, attempt, error_type, error, traceback, began, next_at, at | |
-| `step_failed` | the step | form, target, attempt, started_at, input, error_type, error, traceback, timed_out, \
+| `step_failed` | the step | form, target, attempt, started_at, input, given, error_type, error, traceback, timed_out, \
     interrupted, after_cancel, type, at | what it reported last |
 | `input_changed` | the step | form, target, recorded, at: a replay gave it another input | |
 | `patched` | | id: the run takes the path of a change, here and wherever else it asks | |
@@ -42,7 +44,8 @@
 | `run_cancelled` | | | |
 
 Times are seconds since the epoch. `began` is the start of a step's first attempt; `at` is where the operation was
-called, as `file:line`; `input` a short hash of the step's input; `type` the class of a result whose function declares
+called, as `file:line`; `input` a short hash of the step's input, `given` that input as
+JSON text, if the setting `record_inputs` asks for it; `type` the class of a result whose function declares
 none, as `module:qualname`; `warning` says why a result does not fit its declared type; `after_cancel` that the code had
 cancelled the step before it ended, so that the end is recorded and was not delivered; `interrupted` that the step runs
 at most once and its process ended first.

@@ -14,6 +14,7 @@ import asyncio
 import functools
 import logging
 import math
+from types import FrameType
 from typing import Any
 
 from wfgen.causes import caused_by
@@ -88,14 +89,21 @@ class Execution:
         self.loop = RunLoop(lambda: self.now, self._on_loop_exception)  # type: ignore[abstract]
         self.surroundings = Surroundings(self.run, definition, host.process, lambda: self.repeating)
         self.closed = False
+        self.number = 0
+        """Among those that its process has taken."""
         self.errors = Failures()
         """Errors of steps from which the code has gone on."""
         self._host = host
         self._guard = Guard()
         filename, _, line = definition.source.rpartition(":")
-        self._replay = Replay(self.run, events, f"{host.shorten(filename)}:{line}")
+        self.source = f"{host.shorten(filename)}:{line}"
+        """Where its workflow is defined, as it is shown."""
+        self._replay = Replay(self.run, events, self.source)
         self._identities = Identities(self.run, events, self._replay.ids)
-        self._recorder = Recorder(self.run, claimed.events[-1].seq, claimed.events[-1].time, host, self._recorded)
+        last = claimed.events[-1]
+        # Who takes a run up that nobody has worked before tells so with its first event; later claims are recorded.
+        process = self.run.owner if self.run.epoch == 1 and "process" not in events[0].data else None
+        self._recorder = Recorder(self.run, last.seq, last.time, host, self._recorded, process)
         self._emissions = Emissions(self._recorder, self.codec, claimed.events)
         self._children = OpenChildren(self.run, self._identities.origin, self._recorder, self.registry, self.codec)
         cancelled = any(event.type == "cancel_requested" for event in claimed.events)
@@ -108,7 +116,7 @@ class Execution:
         self._caught_up = not (self._replay.openings or self._emissions.ahead)
         """Whether the code is past all that the record shows it to have done."""
         self._conformance = Conformance.of(self.run, definition, host, self._recorder, claimed.events)
-        self._steps = OpenSteps(host, self._recorder, self._complete)
+        self.steps = OpenSteps(host, self._recorder, self._complete, self._retrying)
         self._deadlines = Deadlines(
             host, self._recorder, self._hooks, self._pausing, self._complete, lambda: self.course.closing
         )
@@ -118,6 +126,8 @@ class Execution:
         self._root: BranchTask[Result] | None = None
         self.course = Course(self, is_first=is_first_part(claimed.events), rounds=1 + retried(claimed.events))
         self._pumping = False
+        self._slice = 0
+        """How many recorded completions may be delivered before other runs have their turn."""
 
     # For the handle.
 
@@ -131,22 +141,24 @@ class Execution:
         """Whether the code does again what it did before, as far as the record shows: it says nothing meanwhile."""
         return self.replaying or not self._caught_up
 
+    def place(self, frame: FrameType) -> str:
+        """Where the code is, `file:line`, as it is shown."""
+        return f"{self._host.shorten(frame.f_code.co_filename)}:{frame.f_lineno}"
+
     def reserve(
-        self, name: str, form: str, filename: str, line: int, *, branch: str | None = None, **details: Any
+        self, name: str, form: str, place: str, target: str | None = None, *, branch: str | None = None
     ) -> Operation:
         """Give an operation its identity: branch, name, occurrence. Without a branch that of the code that runs."""
-        task = asyncio.current_task(self.loop) or self._root
-        assert isinstance(task, BranchTask)
-        is_asked_for = branch is None
+        current = asyncio.current_task(self.loop)
+        task = current if isinstance(current, BranchTask) else self._root
+        assert task is not None
         key = self._identities.key(task, branch, name, self._operations)
+        operation = Operation(self, key, name, form, place, target)
         if form in HOOK_FORMS:
-            details["token"] = self._identities.token(key)
-        operation = Operation(self, key, name, form, f"{self._host.shorten(filename)}:{line}", **details)
+            operation.token = self._identities.token(key)
         self._operations[key] = operation
-        if is_asked_for:
+        if branch is None:
             self._conformance.check(operation)
-        if operation.compensate is not None:
-            self.course.compensations.wanted = True
         return operation
 
     def asked(self, operation: Operation) -> None:
@@ -167,13 +179,13 @@ class Execution:
         """What tells the effects of one step from those of all others: the same in every attempt and process."""
         return self._identities.idempotency_key(key)
 
-    def emit(self, event: str, data: Any, filename: str, line: int) -> None:
+    def emit(self, event: str, data: Any, place: str) -> None:
         """Record an event of the code's own, once."""
-        self._emissions.emit(self._branch, event, data, f"{self._host.shorten(filename)}:{line}")
+        self._emissions.emit(self._branch, event, data, place)
 
-    def progress(self, done: float, total: float | None, message: str | None, filename: str, line: int) -> None:
+    def progress(self, done: float, total: float | None, message: str | None, place: str) -> None:
         """Record how far the code has come, once."""
-        self._emissions.progress(self._branch, done, total, message, f"{self._host.shorten(filename)}:{line}")
+        self._emissions.progress(self._branch, done, total, message, place)
 
     def patched(self, change: str) -> bool:
         """Whether the run takes a changed path; one change has one answer for a run.
@@ -194,17 +206,9 @@ class Execution:
         self._children.prepare(operation, data, on_parent_end, self._replay.ids.get(operation.key))
 
     def compensate(
-        self,
-        name: str,
-        target: Target,
-        data: Any,
-        filename: str,
-        line: int,
-        retry: Retry | None,
-        timeout: float | None,
+        self, name: str, target: Target, data: Any, place: str, retry: Retry | None, timeout: float | None
     ) -> None:
         """Register an undo step."""
-        place = f"{self._host.shorten(filename)}:{line}"
         self.course.register(name, target, data, place, retry=retry, timeout=timeout, seq=self._identities.last_seq)
 
     def why_cancelled(self) -> BaseException | None:
@@ -231,6 +235,7 @@ class Execution:
         """Start the workflow's code, and replay what is recorded."""
         if self.closed:
             return
+        self._pausing.begin()
         try:
             signature = self.definition.signature
             adapter(signature.output)  # what could not be encoded at the end fails before the first step
@@ -243,7 +248,7 @@ class Execution:
             self._flush()
             return
         try:
-            self.surroundings.open()
+            self.surroundings.open(*arguments)
         except Exception:
             # A fault of this process, not of the run: it is given back, and taken up again after a while.
             log.exception("run %s: its context cannot be made by this process", self.run.run_id)
@@ -261,12 +266,14 @@ class Execution:
     def give_up(self, error: WfgenError) -> None:
         """Let the run fail without working it."""
         if not self.closed:
+            self._pausing.begin()
             self._fail(error)
             self._flush()
 
-    def receive(self, message: Message) -> None:
-        """Take a message from the run's inbox."""
-        self._hooks.receive(message)
+    def receive(self, *messages: Message) -> None:
+        """Take messages from the run's inbox; it is read again and again until they are answered."""
+        if not self._hooks.receive(messages):
+            return
         self._take_messages()
         if self._pausing.asked:
             self._host.soon(self.pump)
@@ -275,7 +282,7 @@ class Execution:
     @property
     def steps_at_work(self) -> list[Operation]:
         """Steps of which this process works an attempt."""
-        return [self._operations[key] for key in self._steps.under_way]
+        return [self._operations[key] for key in self.steps.under_way]
 
     @property
     def has_family(self) -> bool:
@@ -289,14 +296,14 @@ class Execution:
             self._recorder.status == "waiting"
             and self._recorder.is_idle
             and not (self.closed or self._pumping or self._ending.begun or self._pausing.asked)
-            and not (self._steps.at_work or self._replay.deliveries)
+            and not (self.steps.at_work or self._replay.deliveries)
             and self.wake_at > self._host.time()  # or else its timer is about to go off
         )
 
     @property
     def wake_at(self) -> float:
         """When the run goes on by itself, in seconds since the epoch; infinite if only a message can make it."""
-        return min(self._deadlines.next_due, self._steps.next_due)
+        return min(self._deadlines.next_due, self.steps.next_due)
 
     @property
     def last_message(self) -> int:
@@ -310,7 +317,13 @@ class Execution:
         self.closed = True
         self._stop_all()
         with self._guard:
-            self.loop.drop()
+            held_on = self.loop.drop()
+        if held_on:
+            log.warning(
+                "run %s: its code catches GeneratorExit, with which its coroutines are closed (`except:` or "
+                "`except BaseException` around an operation); let it through",
+                self.run.run_id,
+            )
 
     def lost(self) -> None:
         """The lease has lapsed by this process's own clock: whoever takes the run up goes on with it."""
@@ -318,48 +331,11 @@ class Execution:
             self.drop()
             self._host.ended(self, None)
 
-    def step_completed(
-        self,
-        operation: Operation,
-        attempt: int,
-        started_at: float,
-        encoded: bytes,
-        value: Any,
-        recorded: str | None,
-        warning: str | None = None,
-    ) -> None:
-        """A step's function returned; its result is encoded already. `warning`: why it does not fit its type."""
-        data: dict[str, Any] = {"attempt": attempt, "started_at": started_at}
-        if recorded is not None:
-            data["type"] = recorded
-        if warning is not None:
-            data["warning"] = warning
-        if not (self.closed or self._ending.begun):
-            self._steps.end(operation, "step_completed", data, encoded, value)
-
-    def step_failed(
-        self,
-        operation: Operation,
-        attempt: int,
-        started_at: float,
-        error: dict[str, Any],
-        partial: bytes | None = None,
-    ) -> None:
-        """A step failed for good.
-
-        `error` holds `error_type`, `error`, and `timed_out` or `traceback`; `type` is the class of `partial`, which is
-        what the step reported last, encoded.
-        """
-        if not (self.closed or self._ending.begun):
-            self._steps.end(operation, "step_failed", {"attempt": attempt, "started_at": started_at, **error}, partial)
-
-    def step_retrying(self, operation: Operation, attempt: int, delay: float, error: dict[str, Any]) -> None:
-        """An attempt failed; the next one begins after `delay` seconds."""
-        if not (self.closed or self._ending.begun):
-            self._steps.retry(operation, attempt, delay, error)
-            if self._pausing.asked or not self._steps.at_work:
-                self._host.soon(self.pump)
-            self._flush()
+    def _retrying(self) -> None:
+        """An attempt has failed, and another one is to come."""
+        if self._pausing.asked or not self.steps.at_work:
+            self._host.soon(self.pump)
+        self._flush()
 
     # Deliver, drive, start.
 
@@ -369,15 +345,11 @@ class Execution:
             return
         self._pumping = True
         try:
-            self._drive()
-            left = SLICE
-            while self._replay.deliveries and self._takes_deliveries(self._root):
-                if self.replaying and not left:
-                    self._host.soon(self.pump)  # others have their turn; nothing starts before all is delivered
-                    return
-                left -= 1
-                self._deliver(*self._replay.next())
-                self._drive()
+            self._slice = SLICE
+            self.loop.drive(self._guard, self._deliver_next)
+            if self._replay.deliveries and self._takes_delivery():
+                self._host.soon(self.pump)  # others have their turn; nothing starts before all is delivered
+                return
             self._caught_up |= not self.replaying
             if self._pausing.asked and not self._root.done():
                 self._pause_when_quiet()
@@ -406,13 +378,19 @@ class Execution:
             self._pumping = False
         self._flush()
 
-    def _takes_deliveries(self, root: BranchTask[Result]) -> bool:
-        return not self._pausing.asked and (not root.done() or self._rollback.wanted)
+    def _takes_delivery(self) -> bool:
+        """Whether the code is to be told of what is recorded."""
+        assert self._root is not None
+        return not self._pausing.asked and (not self._root.done() or self._rollback.wanted)
 
-    def _drive(self) -> None:
-        with self._guard:
-            self.loop.drive()
+    def _deliver_next(self) -> bool:
+        """The code has come to rest: tell it what is recorded next. False if there is nothing, or the slice is over."""
         self._conformance.settle()
+        if not (self._replay.deliveries and self._takes_delivery()) or (not self._slice and self.replaying):
+            return False
+        self._slice -= 1
+        self._deliver(*self._replay.next())
+        return True
 
     def _deliver(self, event: Event, value: Any) -> None:
         self.now = event.time
@@ -423,10 +401,14 @@ class Execution:
         operation = self._operations.get(event.key)
         if operation is None or not reproduces(operation, event):
             raise self._replay.divergence(event, self._operations)
-        self._hooks.replayed(event.key)
-        self._children.replayed(event.key)
-        if value is MISSING and operation.form in STEP_FORMS:
-            self._compare_input(operation, event)
+        form = operation.form
+        if form in STEP_FORMS:
+            if value is MISSING:
+                self._compare_input(operation, event)
+        elif form in HOOK_FORMS:
+            self._hooks.replayed(event.key)
+        elif form in CHILD_FORMS:
+            self._children.replayed(event.key)
         if event.type == "step_completed" and operation.compensate is not None:
             self.course.step_completed(operation, event)
         operation.ended = True
@@ -477,7 +459,7 @@ class Execution:
             if not self._rollback.belongs(operation):
                 continue
             if operation.future.done():
-                self._steps.given_up(operation)
+                self.steps.given_up(operation)
                 continue
             opening = self._replay.openings.pop(operation.key, None)
             if operation.form in HOOK_FORMS:
@@ -486,11 +468,11 @@ class Execution:
                 self._children.open(operation, opening)
                 operation.future.add_done_callback(functools.partial(self._give_up_child, operation))
             elif operation.form in STEP_FORMS:
-                self._steps.ask(operation, opening)
+                self.steps.ask(operation, opening)
             else:
                 self._deadlines.set_timer(operation, opening)
-        self._steps.start_durable()
-        if self._steps.at_work or self._replay.deliveries:
+        self.steps.start_durable()
+        if self.steps.at_work or self._replay.deliveries:
             return
         if self.course.waits:
             self._complete(self._recorder.record("compensation_started", None, self.course.compensation_started()))
@@ -516,11 +498,11 @@ class Execution:
 
     def _take_messages(self) -> None:
         """Turn messages from outside into events, once replay is over."""
-        if self.closed or self.replaying or self._ending.begun:
+        if self.closed or self.replaying or self._ending.begun or not (self._hooks.has_messages or self._pausing.asked):
             return
         if self._pausing.take():
             self._unpause()
-        self._steps.hold = self._pausing.asked
+        self.steps.hold = self._pausing.asked
         if self._pausing.asked or self._rollback.wanted:
             return
         for event, value in self._hooks.take():
@@ -529,18 +511,18 @@ class Execution:
 
     def _unpause(self) -> None:
         """The pause was taken back before it began: go on as if nobody had asked for it."""
-        self._steps.go_on()
+        self.steps.go_on()
         for late in self._pausing.take_late():
             late()
         self._host.soon(self.pump)
 
     def _pause_when_quiet(self) -> None:
         self._take_messages()
-        if self._pausing.asked and not self._steps.has_attempts:
+        if self._pausing.asked and not self.steps.has_attempts:
             self._ending.pause(self._pausing.record)
 
     def _stop_all(self) -> None:
-        self._steps.stop_all()
+        self.steps.stop_all()
         self._deadlines.stop_all()
 
     # Recording.
@@ -570,10 +552,10 @@ class Execution:
             self.drop()
             self._host.continued(self, append.events[-1])
             return
-        at_work = self._steps.at_work
+        at_work = self.steps.at_work
         if at_work and not self._ending.begun:
-            self._steps.start_durable()
-            if not self._steps.at_work:  # what was held back was given up meanwhile, and nothing else tells of it
+            self.steps.start_durable()
+            if not self.steps.at_work:  # what was held back was given up meanwhile, and nothing else tells of it
                 self._host.soon(self.pump)
         self._flush()
         if self.is_parked:

@@ -26,6 +26,8 @@ def recorded_error(operation: Operation, event: Event) -> StepError:
         data["error"],
         attempts=data["attempt"],
         key=operation.key,
+        form=operation.form,
+        target=operation.target,
         input=_input_of(operation),
         partial=partial,
     )

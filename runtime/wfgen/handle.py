@@ -19,7 +19,7 @@ from wfgen.names import MAX_STEP_NAME, is_step_name
 from wfgen.operations import ContinueAsNew, wait_for_operation
 from wfgen.parallel import Errors, WaitFor, run_branches
 from wfgen.references import WorkerRef
-from wfgen.retry import Retry
+from wfgen.retry import ONCE, Retry
 from wfgen.step_options import OnError, Validate, check_options
 from wfgen.targets import Target, worker_of
 from wfgen.waits import Waits
@@ -89,6 +89,7 @@ class WorkflowBase(Waits, ChildCalls, Generic[Ctx_co]):
 
         Raises:
             HandleError: an argument cannot work.
+            Exception: with `errors="raise"` the first error of a branch, when too few can succeed any more.
         """
         self._check("parallel")
         return run_branches(branches, wait_for, errors, limit, self._execution.errors.add)
@@ -140,8 +141,7 @@ class WorkflowBase(Waits, ChildCalls, Generic[Ctx_co]):
             SerializationError: the data cannot be recorded.
         """
         self._check("emit")
-        frame = sys._getframe(1)
-        self._execution.emit(event, data, frame.f_code.co_filename, frame.f_lineno)
+        self._execution.emit(event, data, self._execution.place(sys._getframe(1)))
 
     def progress(self, done: float, total: float | None = None, message: str | None = None) -> None:
         """Say how far the run has come: recorded as `emit` does, and read by `run.progress()`.
@@ -152,8 +152,7 @@ class WorkflowBase(Waits, ChildCalls, Generic[Ctx_co]):
             message: one line for people.
         """
         self._check("progress")
-        frame = sys._getframe(1)
-        self._execution.progress(done, total, message, frame.f_code.co_filename, frame.f_lineno)
+        self._execution.progress(done, total, message, self._execution.place(sys._getframe(1)))
 
     @overload
     def compensate(
@@ -218,9 +217,8 @@ class WorkflowBase(Waits, ChildCalls, Generic[Ctx_co]):
             InvalidInputError: data does not fit its input.
         """
         self._check_name(step)
-        frame = sys._getframe(1)
         limit = None if timeout is None else seconds(timeout)
-        self._execution.compensate(step, target, data, frame.f_code.co_filename, frame.f_lineno, retry, limit)
+        self._execution.compensate(step, target, data, self._execution.place(sys._getframe(1)), retry, limit)
 
     def continue_as_new(self, data: Any = MISSING) -> NoReturn:
         """Start the run again with a new input, and leave its history behind: for runs that live long.
@@ -310,6 +308,8 @@ class Workflow(WorkflowBase[Ctx_co]):
             StepTimeoutError: its last attempt took too long.
             StepInterruptedError: it runs at most once, and its process ended before its end was recorded.
             InvalidInputError: data does not fit the worker's input, or the idempotency key is none.
+            UnknownWorkerError: there is no such worker.
+            SerializationError: the input or the result cannot be stored.
         """
         check_options(step, on_error, validate, idempotency_key)
         registry = self._execution.registry
@@ -319,19 +319,18 @@ class Workflow(WorkflowBase[Ctx_co]):
             undo = worker_of(registry, compensate, f"the compensation of step {step!r}")
             if undo is not None:
                 registry.worker(undo)
-        operation = self._reserve(
-            step,
-            "inline" if worker is None else "rpc",
-            target=worker,
-            data=data,
-            retry=retry,
-            timeout=None if timeout is None else seconds(timeout),
-            on_error=on_error,
-            validate=validate,
-            idempotency_key=idempotency_key,
-            at_most_once=at_most_once,
-            compensate=compensate,
-        )
+        limit = None if timeout is None else seconds(timeout)
+        operation = self._reserve(step, "inline" if worker is None else "rpc", worker)
+        operation.data = data
+        operation.retry = retry or ONCE
+        operation.timeout = limit
+        operation.on_error = on_error
+        operation.validate = validate
+        operation.idempotency_key = idempotency_key
+        operation.at_most_once = at_most_once
+        if compensate is not None:
+            operation.compensate = compensate
+            self._execution.course.compensations.wanted = True
         if definition is not None:
             operation.prepare_worker(definition)
         else:

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from wfgen.errors import HandleError
 from wfgen.names import MAX_STEP_NAME, is_step_name
-from wfgen.operations import CHILD_FORMS, HOOK_FORMS, Operation
+from wfgen.operations import STEP_FORMS, Operation
 
 if TYPE_CHECKING:
     from wfgen.execution import Execution
+
+MAX_REFUSALS = 100
+"""Calls that the handle of a dropped run refuses."""
 
 
 class HandleCore:
@@ -19,6 +22,8 @@ class HandleCore:
 
     def __init__(self, execution: Execution) -> None:
         self._execution = execution
+        self._refusals = 0
+        """How often it was asked for something after the run was dropped."""
 
     def _check_name(self, step: Any) -> None:
         self._check(step)
@@ -28,17 +33,23 @@ class HandleCore:
                 hint=f"Use printable text of 1 to {MAX_STEP_NAME} characters.",
             )
 
-    def _reserve(self, step: str, form: str, **details: Any) -> Operation:
+    def _reserve(self, step: str, form: str, target: str | None = None) -> Operation:
         self._check_name(step)
-        frame = sys._getframe(3 if form in HOOK_FORMS or form in CHILD_FORMS else 2)
-        return self._execution.reserve(step, form, frame.f_code.co_filename, frame.f_lineno, **details)
+        frame = sys._getframe(2 if form in STEP_FORMS else 3)
+        return self._execution.reserve(step, form, self._execution.place(frame), target)
 
     def _check(self, what: str) -> None:
-        if self._execution.closed:
-            # The run was dropped and its coroutines are being closed: clean-up code that asks for more ends here.
-            raise GeneratorExit
+        closed = self._execution.closed
+        if closed:
+            # The run was dropped and its coroutines are being closed: clean-up code that asks for more ends here. Code
+            # that catches even this and asks again would do so for ever: in the end it is left waiting.
+            self._refusals += 1
+            if self._refusals > MAX_REFUSALS:
+                return
         if asyncio_events._get_running_loop() is not self._execution.loop:
             raise HandleError(
                 f"the handle was used outside its workflow's own code ({what!r}).",
                 hint="Inside a step, call the function itself, or `workers.<id>(...)`; other code has no handle.",
             )
+        if closed:
+            raise GeneratorExit

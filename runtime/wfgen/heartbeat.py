@@ -24,11 +24,19 @@ class Heartbeat:
         store: whose `renew` is called, on the heartbeat thread.
         process_id: the process.
         lease: in seconds.
+        environment: clock and threads.
+        began: when the lease was asked for, by the monotonic clock.
         lapsed: called on the loop when the lease is lost.
     """
 
     def __init__(
-        self, store: Store, process_id: str, lease: float, environment: Environment, lapsed: Callable[[], None]
+        self,
+        store: Store,
+        process_id: str,
+        lease: float,
+        environment: Environment,
+        began: float,
+        lapsed: Callable[[], None],
     ) -> None:
         self._store = store
         self._process_id = process_id
@@ -39,9 +47,8 @@ class Heartbeat:
         self._stop: Callable[[], None] | None = None
         self._closed = False
         self._ticker: asyncio.TimerHandle | None = None
-        now = environment.clock.monotonic()
-        self._tick_at = now
-        self._until = now + lease * 0.9
+        self._tick_at = began
+        self._until = began + lease * 0.9
 
     @property
     def valid(self) -> bool:

@@ -38,6 +38,9 @@ class HistoryEntry:
     """What else is recorded, see the table in `wfgen.events`."""
     payload: Any
     """The input, result or payload as plain JSON values; None for none."""
+    input: Any
+    """Ends of steps: what the step was given, as plain JSON values; None without input, and unless the setting
+    `record_inputs` is on."""
 
 
 def entries(events: Sequence[Event]) -> list[HistoryEntry]:
@@ -51,8 +54,7 @@ def entries(events: Sequence[Event]) -> list[HistoryEntry]:
     found = []
     for event in events:
         data = event.data
-        if event.type in ("run_started", "run_claimed"):
-            process = data.get("process", process)
+        process = data.get("process", process)
         started_at = data.get("started_at")
         found.append(
             HistoryEntry(
@@ -68,6 +70,7 @@ def entries(events: Sequence[Event]) -> list[HistoryEntry]:
                 is_undone=event.seq in gone,
                 data=data,
                 payload=None if event.payload is None else json.loads(event.payload),
+                input=json.loads(data["given"]) if "given" in data else None,
             )
         )
     return found

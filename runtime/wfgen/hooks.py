@@ -55,6 +55,11 @@ class OpenHooks:
         """Whether a hook is open."""
         return bool(self._open)
 
+    @property
+    def has_messages(self) -> bool:
+        """Whether there is a message that is not answered yet."""
+        return bool(self._messages)
+
     def open(self, operation: Operation, opening: Event | None) -> None:
         """Open a hook, or take it up again as it was recorded."""
         assert operation.token is not None
@@ -86,12 +91,17 @@ class OpenHooks:
         """A hook's recorded end was delivered; the store knows of it."""
         self._open.pop(key, None)
 
-    def receive(self, message: Message) -> None:
-        """Take a message from the run's inbox, once: it is read again until its answer is recorded."""
-        if message.id not in self._known:
-            self._known.add(message.id)
-            self.last_message = max(self.last_message, message.id)
-            self._messages.append(message)
+    def receive(self, messages: Sequence[Message]) -> bool:
+        """Take messages from the run's inbox, each once: it is read again until its answer is recorded.
+
+        Returns whether one of them was new.
+        """
+        new = [message for message in messages if message.id not in self._known]
+        if new:
+            self._known.update(message.id for message in new)
+            self.last_message = max(self.last_message, *(message.id for message in new))
+            self._messages += new
+        return bool(new)
 
     def take_cancel(self) -> bool:
         """Whether somebody has asked to cancel the run; recorded, if so."""

@@ -25,6 +25,8 @@ class Host(Protocol):
     codec: Codec
     off_graph: OffGraph
     """What becomes of an operation that the workflow's graph does not have."""
+    record_inputs: bool
+    """Whether what a step was given is recorded with its end."""
     process: OpenProcess
     """What this process brings to its runs."""
 

@@ -21,6 +21,7 @@ from typing import Any
 from wfgen.events import COMPLETIONS, Event
 from wfgen.runinfo import RunInfo
 from wfgen.store.protocol import Append, Claimed, RunStatus
+from wfgen.threads import in_thread
 
 log = logging.getLogger("wfgen.engine")
 
@@ -203,6 +204,10 @@ class HandlerRunner:
             await handler(update)
             return
         context = contextvars.Context()
-        made = await self._loop.run_in_executor(self._executor, lambda: context.run(handler, update))
+
+        def call() -> object:
+            return context.run(handler, update)
+
+        made = await self._loop.run_in_executor(self._executor, in_thread, call)
         if inspect.isawaitable(made):  # of a callable object, or a lambda
             await made

@@ -75,52 +75,77 @@ class RunLoop(asyncio.AbstractEventLoop):
         self._alive: weakref.WeakSet[BranchTask[Any]] = weakref.WeakSet()
         self._closed = False
         self._driving = False
+        self.settled = self.create_future()
+        """A future that is done."""
+        self.settled.set_result(None)
 
     # What the engine calls.
 
-    def drive(self) -> None:
-        """Run callbacks until none is left: the run is quiet.
+    def drive(self, guard: contextlib.AbstractContextManager[None], deliver: Callable[[], bool]) -> None:
+        """Run callbacks until none is left: the run is quiet. Go on as long as `deliver` then says so.
 
         Raises:
             NotDeterministicError: the code never comes to rest.
         """
         if self._driving:
             raise RuntimeError("a run's loop is driven by one caller at a time")
-        ready = self._ready
-        if not ready:
-            return
         outer = asyncio_events._get_running_loop()
         asyncio_events._set_running_loop(self)
         self._driving = True
-        left = MAX_CALLBACKS
         try:
-            while ready:
-                handle = ready.popleft()
-                if not handle.cancelled():
-                    handle._run()
-                left -= 1
-                if not left:
-                    raise NotDeterministicError(
-                        f"the workflow ran {MAX_CALLBACKS:,} callbacks without waiting for a step, a sleep or a hook.",
-                        hint="Look for a loop around `asyncio.sleep(0)`; wait for an operation of the handle instead.",
-                    )
+            while True:
+                with guard:
+                    self._run_ready()
+                if not deliver():
+                    break
         finally:
             self._driving = False
             asyncio_events._set_running_loop(outer)
+
+    def _run_ready(self) -> None:
+        ready = self._ready
+        left = MAX_CALLBACKS
+        while ready:
+            handle = ready.popleft()
+            if not handle.cancelled():
+                handle._run()
+            left -= 1
+            if not left:
+                raise NotDeterministicError(
+                    f"the workflow ran {MAX_CALLBACKS:,} callbacks without waiting for a step, a sleep or a hook.",
+                    hint="Look for a loop around `asyncio.sleep(0)`; wait for an operation of the handle instead.",
+                )
 
     def alive(self) -> list[BranchTask[Any]]:
         """The run's tasks that have not ended, in the order of their creation."""
         return sorted((task for task in self._alive if not task.done()), key=hash)
 
-    def drop(self) -> None:
-        """End the run's tasks where they stand: plain code in `finally` and `with` may run, nothing else goes on."""
+    def drop(self) -> bool:
+        """End the run's tasks where they stand: plain code in `finally` and `with` may run, nothing else goes on.
+
+        Returns whether some code held on: it has caught what closes a coroutine, and waits for something again.
+        """
         self._closed = True
         self._ready.clear()
-        for task in list(self._alive):
-            if not task.done():
-                task._log_destroy_pending = False  # type: ignore[attr-defined]
-                with contextlib.suppress(BaseException):  # what their clean-up raises concerns nobody any more
-                    task.get_coro().close()
+        outer = asyncio_events._get_running_loop()
+        asyncio_events._set_running_loop(self)  # what clean-up code asks of asyncio ends here, not on the engine's loop
+        held_on = False
+        closed: set[BranchTask[Any]] = set()
+        try:
+            while left := [task for task in self._alive if not task.done() and task not in closed]:
+                closed.update(left)
+                for task in left:
+                    task._log_destroy_pending = False  # type: ignore[attr-defined]
+                    coro: Any = task.get_coro()
+                    try:
+                        coro.close()
+                    except BaseException as error:  # what their clean-up raises concerns nobody any more
+                        held_on |= isinstance(error, RuntimeError) and "ignored GeneratorExit" in str(error)
+                    if getattr(coro, "cr_frame", None) is not None:
+                        _keep_for_ever(coro)
+        finally:
+            asyncio_events._set_running_loop(outer)
+        return held_on
 
     # What asyncio calls.
 
@@ -195,6 +220,16 @@ class RunLoop(asyncio.AbstractEventLoop):
 
     def call_soon_threadsafe(self, callback: Callable[..., object], *args: Any, **_: Any) -> NoReturn:  # type: ignore[override]
         _refuse("is called from a thread", "Make the call a step: `await workflow.do(name, function)`.")
+
+
+def _keep_for_ever(coro: Any) -> None:
+    """Keep a coroutine that holds on from being collected, at the end of the process, too.
+
+    That would close it once more, outside of its loop, where it may catch one error after the other for ever.
+    """
+    import ctypes
+
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(coro))
 
 
 def _refusing(name: str) -> Callable[..., NoReturn]:

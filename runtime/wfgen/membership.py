@@ -40,8 +40,9 @@ class Membership:
         """Register the process; its lease is renewed from now on."""
         process = this_process(self._environment)
         self.process_id = process.process_id
+        began = self._environment.clock.monotonic()
         await self._store.register(process, self._lease)
-        self._heartbeat = Heartbeat(self._store, self.process_id, self._lease, self._environment, self._lapsed)
+        self._heartbeat = Heartbeat(self._store, self.process_id, self._lease, self._environment, began, self._lapsed)
         self._heartbeat.start()
 
     async def renew(self) -> None:

@@ -29,6 +29,11 @@ def is_tag(text: object) -> bool:
     return isinstance(text, str) and 0 < len(text) <= MAX_TAG and text.isprintable()
 
 
+def is_key(text: object) -> bool:
+    """Whether the value may be an idempotency key: 1 to 255 printable characters."""
+    return isinstance(text, str) and is_step_name(text)
+
+
 def is_step_name(text: str) -> bool:
     """Whether the text may name a step: 1 to 255 printable characters."""
     return 0 < len(text) <= MAX_STEP_NAME and text.isprintable()

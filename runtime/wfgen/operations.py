@@ -10,7 +10,7 @@ from collections.abc import Callable
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
-from wfgen.codec import ANY, adapter, hints
+from wfgen.codec import ANY, adapter, annotations_of
 from wfgen.definitions import MISSING, WorkerDefinition
 from wfgen.errors import InvalidInputError
 from wfgen.ids import HookToken
@@ -43,8 +43,21 @@ class ContinueAsNew(BaseException):
         self.input = input
 
 
+class Part:
+    """Names a value of an operation, such as its input; the text is made when an error needs it."""
+
+    __slots__ = ("_name", "_operation")
+
+    def __init__(self, name: str, operation: Operation) -> None:
+        self._name = name
+        self._operation = operation
+
+    def __str__(self) -> str:
+        return f"{self._name} of {self._operation!r}"
+
+
 class Operation:
-    """One call of `do`, `sleep`, `hook`, … of a run.
+    """One call of `do`, `sleep`, `hook`, … of a run. What asks for it sets what it is about.
 
     Attributes:
         key: its identity in the run: branch, name, occurrence; such as `0/charge` or `0.1/charge#2`.
@@ -101,20 +114,7 @@ class Operation:
         name: str,
         form: str,
         place: str,
-        *,
         target: str | None = None,
-        data: Any = MISSING,
-        retry: Retry | None = None,
-        timeout: float | None = None,
-        due: float | None = None,
-        annotation: Any = ANY,
-        token: HookToken | None = None,
-        validator: Callable[[Any], object] | None = None,
-        on_error: OnError = "raise",
-        validate: Validate | None = None,
-        idempotency_key: str | None = None,
-        at_most_once: bool | None = None,
-        compensate: Target | None = None,
     ) -> None:
         self.execution = execution
         self.key = key
@@ -125,24 +125,24 @@ class Operation:
         self.future: asyncio.Future[Any] = execution.loop.create_future()
         self.asked = False
         self.function: Callable[..., Any] | None = None
-        self.data = data
+        self.data: Any = MISSING
         """Encoded input of a step, with the type to load it by; `MISSING` without input."""
         self.job_parameter: str | None = None
-        self.retry: Retry = retry or ONCE
-        self.timeout = timeout
+        self.retry: Retry = ONCE
+        self.timeout: float | None = None
         self.began: float | None = None
         """Steps: when the first attempt began, in seconds since the epoch."""
-        self.due = due
+        self.due: float | None = None
         self.child: NewRun | None = None
         """Calls and starts: the run to create."""
-        self.annotation = annotation
-        self.token = token
-        self.validator = validator
-        self.on_error: OnError = on_error
-        self.validate: Validate | None = validate
-        self.idempotency_key = idempotency_key
-        self.at_most_once = at_most_once
-        self.compensate = compensate
+        self.annotation = ANY
+        self.token: HookToken | None = None
+        self.validator: Callable[[Any], object] | None = None
+        self.on_error: OnError = "raise"
+        self.validate: Validate | None = None
+        self.idempotency_key: str | None = None
+        self.at_most_once: bool | None = None
+        self.compensate: Target | None = None
         self.ended = False
         self.reports: Attempt | None = None
         """What the last attempt has reported, if its function takes a Job."""
@@ -165,7 +165,7 @@ class Operation:
             InvalidInputError: the data does not fit the worker's input.
         """
         signature = worker.signature
-        what = f"the input of step {self.name!r} ({self.place}) for worker {worker.id!r}"
+        what = Part("the input", self)
         if self.data is MISSING:
             if signature.input_required:
                 raise InvalidInputError(f"{what} is missing.")
@@ -190,11 +190,10 @@ class Operation:
     def prepare_function(self, function: Callable[..., Any]) -> None:
         """Take types from an inline callable's annotations, where it has any."""
         self.function = function
-        found = hints(function)
-        self.annotation = found.get("return", ANY)
+        declared = annotations_of(function)
+        self.annotation = declared.output
         if self.data is not MISSING:
-            annotation = next((value for name, value in found.items() if name != "return"), ANY)
-            what = f"the input of step {self.name!r} ({self.place})"
+            annotation, what = declared.input, Part("the input", self)
             if annotation is ANY:
                 encoded, _, recorded = self.execution.codec.record(self.data, ANY, what)
                 self.data = (encoded, type(self.data) if recorded else ANY)
@@ -246,7 +245,7 @@ class Operation:
     def input_copy(self) -> Any:
         """Decode the step's input anew."""
         encoded, annotation = self.data
-        return self.execution.codec.decode(encoded, annotation, f"the input of step {self.name!r}")
+        return self.execution.codec.decode(encoded, annotation, Part("the input", self))
 
     def result_of(self, event: Event) -> Any:
         """The result that a `step_completed` event of this step holds; a new object each time.
@@ -257,7 +256,7 @@ class Operation:
         assert event.payload is not None
         # What was let through with a warning does not fit the type; it was recorded by its own class.
         annotation = ANY if "warning" in event.data else self.annotation
-        what = f"the recorded result of {self!r}"
+        what = Part("the recorded result", self)
         return self.execution.codec.load(event.payload, annotation, event.data.get("type"), what)
 
     @property
@@ -290,4 +289,8 @@ class Operation:
 async def wait_for_operation(operation: Operation) -> Any:
     """The coroutine that `do` and its kin return."""
     operation.ask()
-    return await operation.future
+    result = await operation.future
+    if operation.form in STEP_FORMS:  # nobody can wait for it again: what it was given and gave is the code's alone
+        operation.future = operation.execution.loop.settled
+        operation.data = MISSING
+    return result

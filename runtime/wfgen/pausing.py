@@ -32,7 +32,13 @@ class Pausing:
         self._late: list[Callable[[], None]] = []
         turns = [event.type for event in events if event.type in ("run_paused", "run_resumed")]
         self._is_recorded = bool(turns) and turns[-1] == "run_paused"
-        """Whether the run was taken up from a pause, by a message that ends it."""
+        """Whether the run is taken up from a pause, by a message that ends it."""
+
+    def begin(self) -> None:
+        """The run is taken up: a pause ends before anything else is recorded, be it the run's end."""
+        if self._is_recorded:
+            self._is_recorded = False
+            self._recorder.record("run_resumed", None, {})
 
     def take(self) -> bool:
         """Read what the inbox says about pausing; True if a pause ends that was asked for here.
@@ -47,9 +53,6 @@ class Pausing:
             self.asked = False
         if self.asked:
             return False
-        if self._is_recorded:
-            self._is_recorded = False
-            self._recorder.record("run_resumed", None, {})
         if self._answered:
             self._answer()
         return was_asked

@@ -20,10 +20,17 @@ class Recorder:
         latest: time of that event, in seconds since the epoch.
         host: takes appends, tells the time.
         done: told of each append that is durable or refused for good.
+        process: this one's id, if the history does not tell it yet; told with the first event.
     """
 
     def __init__(
-        self, run: RunRecord, seq: int, latest: float, host: Host, done: Callable[[Append, Verdict], None]
+        self,
+        run: RunRecord,
+        seq: int,
+        latest: float,
+        host: Host,
+        done: Callable[[Append, Verdict], None],
+        process: str | None,
     ) -> None:
         self.status: RunStatus = run.status
         self.seq = seq
@@ -34,6 +41,7 @@ class Recorder:
         self._host = host
         self._done = done
         self._latest = latest
+        self._process = process
         self._gathered: Append | None = None
         self._in_flight: Append | None = None
 
@@ -60,6 +68,8 @@ class Recorder:
             if operation.target is not None:
                 data["target"] = operation.target
             data["at"] = operation.place
+        if self._process is not None:
+            data["process"], self._process = self._process, None
         self.seq += 1
         # The clock may be set back; a run's time only goes on.
         self._latest = max(self._host.time(), self._latest)

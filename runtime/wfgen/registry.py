@@ -135,7 +135,8 @@ class Registry:
         """
         found = self._workers.get(worker_id)
         if found is None:
-            raise UnknownWorkerError(f"there is no worker {worker_id!r}.", hint=_nearest(worker_id, self._workers))
+            hint = f"{_nearest(worker_id, self._workers)} A new one is known after `wfgen prebuild`."
+            raise UnknownWorkerError(f"there is no worker {worker_id!r}.", hint=hint)
         if isinstance(found, WorkerSource):
             loaded = self._load(found.module, ("worker", worker_id, ""), found.file)
             assert isinstance(loaded, WorkerDefinition)

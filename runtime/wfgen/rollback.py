@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 
-from wfgen.compensations import BRANCH, Compensations
-from wfgen.errors import CompensationError, StepError
+from wfgen.compensations import BRANCH, Compensations, failure
+from wfgen.errors import StepError
 from wfgen.events import Event
 from wfgen.loop import RunLoop
 from wfgen.operations import Operation
@@ -32,11 +32,6 @@ class Rollback:
         self.anew: list[str] = [] if requested is None else requested.data.get("anew", [])
         """Keys of the calls that begin anew."""
         self._undoing: asyncio.Task[dict[str, StepError]] | None = None
-
-    @property
-    def begun(self) -> bool:
-        """Whether the request was delivered."""
-        return self._undoing is not None
 
     @property
     def done(self) -> bool:
@@ -61,9 +56,4 @@ class Rollback:
         failed = self._undoing.result()
         if not failed:
             return None
-        named = "; ".join(f"{key}: {error.error_type}: {error.error}" for key, error in failed.items())
-        count = "a compensation" if len(failed) == 1 else f"{len(failed)} compensations"
-        return CompensationError(
-            f"the run was to be rolled back to {self.to}, and {count} failed: {named}.",
-            hint="What they were to undo still stands. Mend the cause and retry the run: it goes on with them.",
-        )
+        return failure(f"the run was to be rolled back to {self.to}", failed)

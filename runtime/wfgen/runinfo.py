@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from wfgen.ids import RunId
 
 
 @dataclass(frozen=True, slots=True)
 class RunInfo:
-    """A run, as context factories, middleware and handlers are told of it."""
+    """A run, as middleware and handlers are told of it."""
 
     run_id: RunId
     workflow: str
@@ -17,3 +18,11 @@ class RunInfo:
     version: str
     tags: tuple[str, ...] = ()
     """Its workflow's tags and those of its start, sorted."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunStart(RunInfo):
+    """A run, as context factories are told of it."""
+
+    input: Any = None
+    """What its code is called with; None without input."""

@@ -9,7 +9,7 @@ from wfgen.checkpoints import Checkpoint, effective
 from wfgen.definitions import MISSING
 from wfgen.durations import Duration, seconds
 from wfgen.emissions import Progress
-from wfgen.errors import RunCancelledError, RunFailedError, RunTerminatedError
+from wfgen.errors import run_error
 from wfgen.events import Event
 from wfgen.history import HistoryEntry, entries
 from wfgen.ids import RunId
@@ -48,13 +48,8 @@ class Run(Generic[O]):
             TimeoutError: it took longer than `timeout`; the run goes on.
         """
         record = await self._engine.finished(self.id, None if timeout is None else seconds(timeout))
-        if record.status == "failed":
-            raise RunFailedError(self.id, record.error_type or "Error", record.error or "", record.error_code)
-        if record.status == "terminated":
-            reason = f": {record.error}" if record.error else ""
-            raise RunTerminatedError(self.id, f"run {self.id} was terminated{reason}")
-        if record.status == "cancelled":
-            raise RunCancelledError(self.id, f"run {self.id} was cancelled")
+        if record.status != "completed":
+            raise run_error(self.id, record.status, record.error_type, record.error, record.error_code)
         definition = self._engine.registry.workflow(record.workflow, record.version)
         assert record.output is not None
         recorded = None
@@ -90,10 +85,13 @@ class Run(Generic[O]):
 
     async def waiting(self) -> Sequence[HookRecord]:
         """Its open hooks: step name, token, deadline."""
-        return await self._engine.store.hooks(run_id=self.id)
+        found = await self._engine.store.hooks(run_id=self.id)
+        if not found:
+            await self.info()  # to tell a run that waits for none from one that is not there
+        return found
 
     async def cancel(self) -> None:
-        """Ask it to stop; raises UnknownRunError when it is finished. A paused run goes on to do so."""
+        """Ask it to stop; raises RunStateError when it is finished. A paused run goes on to do so."""
         await self._engine.cancel(self.id)
 
     async def pause(self) -> Literal["sent", "duplicate"]:
@@ -186,7 +184,8 @@ class HookRef(Generic[P]):
 
         Raises:
             InvalidInputError: the payload does not fit the hook's type; nothing was sent.
-            UnknownRunError: there is no such run, or it is finished.
+            UnknownRunError: there is no such run.
+            RunStateError: it is finished.
         """
         engine = self._run._engine
         encoded = engine.codec.validate(payload, self._payload, f"the payload of hook {self._name!r}")

@@ -100,6 +100,9 @@ class Settings(BaseModel):
     off_graph: Literal["warn", "error", "ignore"] = "warn"
     """What becomes of a run that asks for a step which the graph of its workflow does not have: it is recorded and
     goes on, it fails, or nothing."""
+    record_inputs: bool = False
+    """Whether the input of each step is recorded with its end. Replay does not need it; people who ask later what a
+    step was given do. It costs the space that the inputs take."""
     retention: str | None = None
     """How long finished runs are kept, such as `30d`; a process that works runs removes older ones. Default: for
     ever."""

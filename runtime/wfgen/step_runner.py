@@ -18,9 +18,13 @@ from wfgen.codec import ANY
 from wfgen.durations import seconds
 from wfgen.environment import Environment
 from wfgen.errors import MAX_ERROR_TEXT, SerializationError, error_name, error_text
-from wfgen.operations import Operation
+from wfgen.operations import Operation, Part
+from wfgen.threads import in_thread
 
 log = logging.getLogger("wfgen.step")
+
+GRACE = 10.0
+"""Seconds that a process which closes waits for steps that it has cancelled."""
 
 
 class _LeaseLapsed(BaseException):
@@ -51,18 +55,19 @@ class StepRunner:
         self._random = environment.random
         self._executor = executor
         self._holds = holds
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks: dict[asyncio.Task[Any], Operation] = {}
 
     def start(self, operation: Operation, attempt: int) -> Callable[[], None]:
         """Begin an attempt; returns what cancels it."""
         # An empty context: a step must not see what the run's own loop or the engine has set.
-        task = self._loop.create_task(self._work(operation, attempt), context=contextvars.Context())
+        # Not by the loop's task factory: an eager one would end a step before its start is known here.
+        task = asyncio.Task(self._work(operation, attempt), loop=self._loop, context=contextvars.Context())
 
         def settle(_: object) -> None:
             """Cancelled for good, or before it began; ignored if its end is known already."""
             if task.cancelled():
                 details = {"error_type": "CancelledError", "error": "it was cancelled"}
-                operation.execution.step_failed(operation, attempt, self._clock.time(), details)
+                operation.execution.steps.failed(operation, attempt, self._clock.time(), details)
 
         if operation.compensate is not None:
             task.add_done_callback(settle)
@@ -73,15 +78,26 @@ class StepRunner:
         return stop
 
     async def close(self) -> None:
-        """Cancel what is being worked and wait for asynchronous steps to end."""
-        for task in self._tasks:
+        """Cancel what is being worked, and wait a while for asynchronous steps to end."""
+        working = dict(self._tasks)
+        for task in working:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if not working:
+            return
+        _, late = await asyncio.wait(working, timeout=GRACE)
+        for task in late:
+            asyncio._unregister_task(task)  # or else `asyncio.run` would wait for it, for ever
+            task._log_destroy_pending = False  # type: ignore[attr-defined]
+            operation = working[task]
+            log.warning(
+                "run %s: %r goes on %g s after it was cancelled, and is left behind: its result is refused",
+                operation.execution.run.run_id, operation, GRACE,
+            )  # fmt: skip
 
     async def _work(self, operation: Operation, attempt: int) -> None:
         task = asyncio.current_task()
         assert task is not None
-        self._tasks.add(task)
+        self._tasks[task] = operation
         operation.reports = None
         if not operation.retry.overlap:
             await self._last_thread(operation)
@@ -94,9 +110,9 @@ class StepRunner:
             # The step's own errors are handled inside; this is a fault of the engine, and must not hang the run.
             log.exception("%r of run %s could not be worked", operation, operation.execution.run.run_id)
             details = {"error_type": error_name(error), "error": error_text(error)}
-            operation.execution.step_failed(operation, attempt, started_at, details)
+            operation.execution.steps.failed(operation, attempt, started_at, details)
         finally:
-            self._tasks.discard(task)
+            self._tasks.pop(task, None)
 
     async def _run(self, operation: Operation, attempt: int, started_at: float, task: asyncio.Task[Any]) -> None:
         execution = operation.execution
@@ -124,7 +140,7 @@ class StepRunner:
             self._failed(operation, attempt, started_at, error, timeout if timed_out else None)
         else:
             # These only record; the run's own loop is driven from a plain callback once the record is durable.
-            execution.step_completed(operation, attempt, started_at, encoded, value, recorded, warning)
+            execution.steps.completed(operation, attempt, started_at, encoded, value, recorded, warning)
         finally:
             if operation.reports is not None:
                 operation.reports.over = True
@@ -157,7 +173,7 @@ class StepRunner:
         if operation.is_async:
             return await call()
         context = contextvars.copy_context()  # what middleware has set, else nothing
-        thread = self._executor.submit(context.run, call)
+        thread = self._executor.submit(context.run, in_thread, call)
         operation.thread = thread
         try:
             try:
@@ -202,14 +218,14 @@ class StepRunner:
         )  # fmt: skip
         if again:
             details["began"] = operation.began
-            execution.step_retrying(operation, attempt, delay, details)
+            execution.steps.retry(operation, attempt, delay, details)
         else:
             partial = None
             if operation.reports is not None and operation.reports.last is not None:
                 partial, recorded = operation.reports.last
                 if recorded is not None:
                     details["type"] = recorded
-            execution.step_failed(operation, attempt, started_at, details, partial)
+            execution.steps.failed(operation, attempt, started_at, details, partial)
 
 
 def _checked(operation: Operation, result: Any) -> tuple[bytes, Any, str | None, str | None]:
@@ -218,7 +234,7 @@ def _checked(operation: Operation, result: Any) -> tuple[bytes, Any, str | None,
     Raises:
         SerializationError: it does not fit its type, and that matters; or it cannot be recorded at all.
     """
-    codec, what = operation.execution.codec, f"the result of {operation!r}"
+    codec, what = operation.execution.codec, Part("the result", operation)
     try:
         return *codec.record(result, operation.annotation, what), None
     except SerializationError as error:

@@ -32,13 +32,17 @@ class OpenSteps:
     Args:
         host: works attempts, tells the time.
         recorder: where ends and failed attempts are recorded.
-        completed: told of each recorded end, with its value.
+        ended: told of each recorded end, with its value.
+        retrying: told that an attempt has failed, and another one is to come.
     """
 
-    def __init__(self, host: Host, recorder: Recorder, completed: Callable[[Event, Any], None]) -> None:
+    def __init__(
+        self, host: Host, recorder: Recorder, ended: Callable[[Event, Any], None], retrying: Callable[[], None]
+    ) -> None:
         self._host = host
         self._recorder = recorder
-        self._completed = completed
+        self._ended = ended
+        self._retrying = retrying
         self._held: deque[tuple[int, Operation, Event | None]] = deque()
         """Steps that start once the event of this seq is durable, with what was recorded of them before."""
         self._stops: dict[str, Callable[[], None]] = {}
@@ -110,27 +114,60 @@ class OpenSteps:
             what = "between two attempts" if last else "before it had begun, or its process ended before it did"
             self._fail(operation, last, {"error_type": "CancelledError", "error": f"it was cancelled {what}"})
 
-    def end(
+    # What an attempt came to. It is ignored if the code has given the step up meanwhile, or all are stopped.
+
+    def completed(
         self,
         operation: Operation,
-        type: EventType,
-        data: dict[str, Any],
-        payload: bytes | None = None,
-        value: Any = MISSING,
+        attempt: int,
+        started_at: float,
+        encoded: bytes,
+        value: Any,
+        recorded: str | None,
+        warning: str | None = None,
     ) -> None:
-        """Record how a step ended, unless the code has given it up meanwhile."""
-        if self._stops.pop(operation.key, None) is None:
+        """A step's function returned; its result is encoded already. `warning`: why it does not fit its type."""
+        if not self._take(operation):
             return
+        data: dict[str, Any] = {"attempt": attempt, "started_at": started_at}
+        if recorded is not None:
+            data["type"] = recorded
+        if warning is not None:
+            data["warning"] = warning
+        self._end(operation, "step_completed", data, encoded, value)
+
+    def failed(
+        self,
+        operation: Operation,
+        attempt: int,
+        started_at: float,
+        error: dict[str, Any],
+        partial: bytes | None = None,
+    ) -> None:
+        """A step failed for good.
+
+        `error` holds `error_type`, `error`, and `timed_out` or `traceback`; `type` is the class of `partial`, which is
+        what the step reported last, encoded.
+        """
+        if self._take(operation):
+            data = {"attempt": attempt, "started_at": started_at, **error}
+            self._end(operation, "step_failed", data, partial, MISSING)
+
+    def _take(self, operation: Operation) -> bool:
+        """Whether the step is at work; it is not any more."""
+        if self._stops.pop(operation.key, None) is None:
+            return False
         self._active -= 1
-        self._end(operation, type, data, payload, value)
+        return True
 
     def retry(self, operation: Operation, attempt: int, delay: float, error: dict[str, Any]) -> None:
-        """Record that an attempt failed; the next one begins after `delay` seconds."""
+        """An attempt failed; the next one begins after `delay` seconds."""
         if operation.key not in self._stops:
             return
         next_at = self._host.time() + delay
         self._recorder.record("step_retrying", operation, {"attempt": attempt, "next_at": next_at, **error})
         self._attempt_at(operation, attempt + 1, next_at)
+        self._retrying()
 
     def _fail(self, operation: Operation, attempt: int, data: dict[str, Any]) -> None:
         """Record the failure of a step that is not at work."""
@@ -146,7 +183,9 @@ class OpenSteps:
             data["after_cancel"] = True
         if (digest := operation.input_digest) is not None:
             data["input"] = digest
-        self._completed(self._recorder.record(type, operation, data, payload), value)
+            if self._host.record_inputs:
+                data["given"] = operation.data[0].decode()
+        self._ended(self._recorder.record(type, operation, data, payload), value)
 
     def stop_all(self) -> None:
         """Stop what is at work; nothing is recorded."""

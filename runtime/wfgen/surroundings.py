@@ -11,7 +11,7 @@ from wfgen.definitions import MISSING, WorkflowDefinition
 from wfgen.logs import Logger, StandardLogger
 from wfgen.metrics import RunMetrics
 from wfgen.middleware import Proceed, StepCall, WorkflowCall
-from wfgen.runinfo import RunInfo
+from wfgen.runinfo import RunInfo, RunStart
 from wfgen.runlog import RunLogger
 from wfgen.store.protocol import RunRecord
 from wfgen.worker_process import OpenProcess
@@ -42,10 +42,13 @@ class Surroundings:
         self._middleware = (*process.definition.middleware, *definition.middleware)
         self._around_steps = middleware.of_steps(self._middleware)
 
-    def open(self) -> None:
-        """Make the run's context; what the workflow's factory raises goes through."""
-        dependencies = self._process.dependencies
-        self.context = dependencies if self._factory is None else self._factory(dependencies, self.info)
+    def open(self, *arguments: Any) -> None:
+        """Make the run's context; what the workflow's factory raises goes through. `arguments`: its input, if any."""
+        self.context = self._process.dependencies
+        if self._factory is not None:
+            info, given = self.info, arguments[0] if arguments else None
+            start = RunStart(info.run_id, info.workflow, info.version, info.tags, given)
+            self.context = self._factory(self.context, start)
 
     @functools.cached_property
     def _logger(self) -> Logger:

@@ -23,18 +23,20 @@ class Alarms:
     def __init__(self, at: Callable[[float, Callable[[], None]], Callable[[], None]]) -> None:
         self._at = at
         self._set: dict[str, tuple[float, Callable[[], None]]] = {}
-
-    def __bool__(self) -> bool:
-        return bool(self._set)
+        self._dues: list[tuple[float, str]] = []
+        """A heap of when they are due, with those that were stopped since."""
 
     @property
     def next_due(self) -> float:
         """When the first one is due; infinite without any."""
-        return min((due for due, _ in self._set.values()), default=float("inf"))
+        while self._dues and self._set.get(self._dues[0][1], (None,))[0] != self._dues[0][0]:
+            heapq.heappop(self._dues)
+        return self._dues[0][0] if self._dues else float("inf")
 
     def set(self, key: str, due: float, callback: Callable[[], None]) -> None:
         """Set one; it stays set until it is stopped."""
         self._set[key] = due, self._at(due, callback)
+        heapq.heappush(self._dues, (due, key))
 
     def stop(self, key: str) -> bool:
         """Stop one; whether it was set."""
@@ -104,10 +106,12 @@ class Timers:
         self._armed = None
         self._armed_for = float("inf")
         now = self._clock.time()
-        while self._heap and self._heap[0][0] <= now:
-            _, number, callback = heapq.heappop(self._heap)
-            if number in self._stopped:
-                self._stopped.discard(number)
-            else:
-                callback()
-        self._arm()
+        try:
+            while self._heap and self._heap[0][0] <= now:
+                _, number, callback = heapq.heappop(self._heap)
+                if number in self._stopped:
+                    self._stopped.discard(number)
+                else:
+                    callback()
+        finally:
+            self._arm()  # whatever one of them raises, the others are due

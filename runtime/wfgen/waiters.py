@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection
 
+from wfgen.errors import StoreError
 from wfgen.store.protocol import FINISHED, RunRecord, Store
 
 
@@ -26,6 +27,7 @@ class Waiters:
 
         Raises:
             UnknownRunError: there is no such run.
+            StoreError: the engine was closed meanwhile.
         """
         while True:
             # Before the look, so that nothing is missed between the two.
@@ -57,9 +59,16 @@ class Waiters:
 
     def close(self) -> None:
         """Nobody will be told any more."""
-        for waiting in self._waiting.values():
+        for run_id, waiting in self._waiting.items():
             for waiter in waiting:
-                waiter.cancel()
+                if not waiter.done():
+                    waiter.set_exception(
+                        StoreError(
+                            f"the engine was closed while somebody waited for run {run_id}.",
+                            hint="The run goes on with the next process that works it; wait for it there.",
+                        )
+                    )
+                    waiter.exception()  # who waited may be cancelled by now: then nobody is to be told
 
     def _wake(self, run_id: str, record: RunRecord | None) -> None:
         for waiter in self._waiting.pop(run_id, ()):

@@ -23,14 +23,13 @@ class Waits(HandleCore):
 
     def sleep(self, step: str, duration: Duration, *, description: str | None = None) -> Coroutine[Any, Any, None]:
         """Wait durably: the time that is left is kept across restarts."""
-        due = self._execution.now + seconds(duration)
-        return wait_for_operation(self._reserve(step, "sleep", due=due))
+        return self._sleep(step, "sleep", self._execution.now + seconds(duration))
 
     def sleep_until(self, step: str, when: datetime, *, description: str | None = None) -> Coroutine[Any, Any, None]:
         """Wait durably until a time with a time zone."""
         if when.tzinfo is None:
             raise HandleError(f"sleep_until {step!r}: {when} has no time zone.", hint="Use datetime.now(UTC) and kin.")
-        return wait_for_operation(self._reserve(step, "sleep_until", due=when.timestamp()))
+        return self._sleep(step, "sleep_until", when.timestamp())
 
     def hook(
         self,
@@ -75,7 +74,16 @@ class Waits(HandleCore):
     ) -> Operation:
         wait = self._execution.definition.hook_timeout if timeout is None else seconds(timeout)
         due = self._execution.now + (HOOK_TIMEOUT if wait is None else wait)
-        return self._reserve(step, form, due=due, annotation=model, validator=validator)
+        operation = self._reserve(step, form)
+        operation.due = due
+        operation.annotation = model
+        operation.validator = validator
+        return operation
+
+    def _sleep(self, step: str, form: str, due: float) -> Coroutine[Any, Any, None]:
+        operation = self._reserve(step, form)
+        operation.due = due
+        return wait_for_operation(operation)
 
 
 class Hook(Generic[T]):

@@ -212,7 +212,7 @@ class Wfgen:
             process.wait(10)
 
 
-def until(condition: Any, *, seconds: float = 20.0) -> Any:
+def until(condition: Any, *, seconds: float = 60.0) -> Any:
     """Wait until a condition gives something true, and return that."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):

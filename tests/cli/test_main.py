@@ -45,7 +45,7 @@ def test_help_lists_every_command_with_a_sentence(empty: Any) -> None:
     done = empty("--help")
     assert done.returncode == 0
     section = done.stdout.partition("Commands:")[2].partition("Example:")[0]
-    listed = {line.split()[0]: line.split()[1:] for line in section.splitlines() if line.strip()}
+    listed = {line.split()[0]: line.split()[1:] for line in section.splitlines() if line[2:3].strip()}
     assert list(listed) == list(COMMANDS)
     assert all(len(words) > 2 for words in listed.values())
 
@@ -59,6 +59,19 @@ def test_help_has_an_example(words: list[str], capsys: pytest.CaptureFixture[str
     assert main() == 0
     example = capsys.readouterr().out.partition("Example:\n")[2]
     assert f"wfgen {' '.join(words)}" in example
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["list"], ["runs", "list"], ["runs", "show"], ["runs", "history"], ["runs", "checkpoints"], ["runs", "stats"],
+        ["hooks", "list"], ["keys", "list"], ["doctor"], ["prebuild"], ["lock"], ["run"], ["start"], ["worker"],
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_what_shows_something_has_json(words: list[str], empty: Any) -> None:
+    """Whatever prints something that a program may read has `--json`."""
+    assert "  --json " in empty.inside(*words, "--help").stdout
 
 
 def test_no_command_shows_help(empty: Any) -> None:

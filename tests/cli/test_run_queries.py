@@ -32,7 +32,7 @@ def _age(shop: Any, run_id: str, seconds: float) -> None:
 
 
 def test_list_by_what_runs_are(shop: Any) -> None:
-    """A16, A18: by tag, time, key, version, status and page; tags are shown."""
+    """A19: by tag, time, key, version, status and page; tags are shown."""
     old = _start(shop, "order", "--tag", "acme", "--tag", "eu")
     approve = _start(shop, "approve", "--tag", "acme", "--idempotency-key", "first")
     new = _start(shop, "order")
@@ -70,7 +70,7 @@ def test_list_refuses(shop: Any, words: tuple[str, ...], says: str) -> None:
 
 
 def test_stranded_runs(shop: Any) -> None:
-    """A16: unfinished runs of a workflow or version that is not here; doctor names them and what to do."""
+    """B27: unfinished runs of a workflow or version that is not here; doctor names them and what to do."""
     _start(shop, "order")
     assert _ids(shop, "--stranded") == []
     gone = _start(shop, "approve")
@@ -104,7 +104,7 @@ def test_show_lists_steps(shop: Any) -> None:
 
 
 def test_history_of_one_step(shop: Any) -> None:
-    """B21, B27: events by type and step, each with its process, attempt and duration."""
+    """A19, B21: events by type and step, each with its process, attempt and duration."""
     shop("run", "order", "--input", '{"item": "tea"}')
     (run_id,) = _ids(shop)
     every = shop.ask("runs", "history", run_id, "--json")
@@ -130,10 +130,25 @@ def test_stats(shop: Any) -> None:
     )  # fmt: skip
     assert [(step["name"], step["executions"]) for step in told["steps"]] == [("reserve", 2), ("bill", 2)]
     assert told["durations"]["p99"] >= told["durations"]["p50"] > 0
-    shown = shop("runs", "stats").stdout
+    assert told["suggestions"] == []
+    shown = shop("runs", "stats", "--suggest").stdout
+    assert "Nothing is suggested" in shown
     assert "2 completed" in shown
     assert "100.0%" in shown
     assert shop.ask("runs", "stats", "--since", "2999-01-01", "--json") == []
+
+
+def test_what_a_history_suggests(shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """B23: timeouts and retries by how the steps have gone, with the reason."""
+    shop("run", "order", "--input", '{"item": "tea"}')
+    monkeypatch.setattr("wfgen.suggestions.ENOUGH", 1)
+    shown = shop.inside("runs", "stats", "--suggest").stdout
+    rows = [line.split()[:4] for line in shown.splitlines()]
+    assert ["order", "reserve", "timeout", "1s"] in rows
+    assert "99 % of 1 attempts took at most" in shown
+    (told,) = shop.ask("runs", "stats", "--json")
+    suggested = [(one["step"], one["option"]) for one in told["suggestions"]]
+    assert suggested == [("reserve", "timeout"), ("bill", "timeout")]
 
 
 def test_prune(shop: Any) -> None:

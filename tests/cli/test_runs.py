@@ -202,7 +202,7 @@ def test_cancel(shop: Any) -> None:
     assert shop.ask("runs", "show", run_id, "--json")["status"] == "cancelled"
     again = shop("runs", "cancel", run_id)
     assert again.returncode == 2
-    assert again.stderr.startswith("error[WF724]: ")
+    assert again.stderr.startswith("error[WF727]: ")
 
 
 def test_looking_at_runs(shop: Any) -> None:

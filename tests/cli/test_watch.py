@@ -333,7 +333,7 @@ def test_end_while_types_are_checked(shop: Any, until: Any, wait: float) -> None
     until(lambda: _daemons(process.pid))
     time.sleep(wait)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(5) == 0
+    assert process.wait(20) == 0
     assert _daemons(process.pid) == {}
     assert list(shop.folder.glob(".wfgen/dmypy*")) == []
     assert shop.err().endswith("Stopped watching.\n")
@@ -349,8 +349,8 @@ def test_no_types(watch: Any, until: Any) -> None:
 
 def test_wanted_daemon(shop: Any, until: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """However long nothing is saved, the daemon of a watcher that is there stays."""
-    monkeypatch.setattr(typedaemon, "IDLE", 2)
-    monkeypatch.setattr(typedaemon, "PING", 0.5)
+    monkeypatch.setattr(typedaemon, "IDLE", 3)
+    monkeypatch.setattr(typedaemon, "PING", 0.3)
     rebuilder = Rebuilder(str(shop.folder))
     rebuilder.rebuild()
     ready = threading.Event()

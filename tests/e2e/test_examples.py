@@ -45,6 +45,22 @@ def copy(name: str, folder: Path) -> Path:
     return project
 
 
+def as_the_readme_says(name: str, project: Path) -> None:
+    """Type the commands that `examples/README.md` has for an example; they print what it says."""
+    page = (ROOT / "examples" / "README.md").read_text(encoding="utf-8")
+    block = page.partition(f"\n## {name}\n")[2].partition("\n## ")[0].partition("```console\n$ ")[2].partition("```")[0]
+    assert block
+    environment = {**ENVIRONMENT, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+    for part in block.split("\n$ "):
+        command, _, expected = part.partition("\n")
+        done = subprocess.run(
+            command, shell=True, cwd=project, env=environment, capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        pattern = ".*".join(re.escape(piece) for piece in expected.strip().split("…"))
+        assert re.search(pattern, done.stdout, re.DOTALL), f"{command} printed\n{done.stdout}\nexpected\n{expected}"
+
+
 def start(project: Path, order: dict[str, Any]) -> str:
     started = json.loads(wfgen(project, "start", "fulfil", "--input", json.dumps(order), "--json"))
     return str(started["run_id"])
@@ -155,6 +171,7 @@ def test_onboarding_warns_of_one_dynamic_name_and_runs(tmp_path: Path) -> None:
     forms = re.findall(r'"form": "(rpc|inline|sleep)"', json.dumps(workflow))
     assert Counter(forms) == {"rpc": 4, "inline": 2, "sleep": 1}
     data = json.dumps({"email": "ada@example.org", "amount": 100, "interests": ["looms"]})
+    as_the_readme_says("onboarding", project)
     result = json.loads(wfgen(project, "run", "onboarding", "--input", data))
     assert result["user"]["id"] == "user-ada"
     assert result["tax"] == 8.0
@@ -167,6 +184,7 @@ def test_examples_pass_their_own_tests(tmp_path: Path, name: str) -> None:
     """A21, B7, A9, B12, E5: each example is free of findings, and its tests, written with wfgen.testing, pass."""
     project = copy(name, tmp_path)
     wfgen(project, "check", "--strict")
+    as_the_readme_says(name, project)
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider"],
         cwd=project, env=ENVIRONMENT, capture_output=True, text=True, timeout=120,

@@ -63,3 +63,44 @@ def test_make_help_lists_the_targets_that_the_readme_names() -> None:
     listed = subprocess.run(["make", "-s", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for target in ("demo", "test", "check", "bench", "format", "clean"):
         assert f"make {target}" in listed
+
+
+def _first_cells(heading: str) -> str:
+    """The first column of the table under a heading of the README."""
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    section = page.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    return "\n".join(line.replace(r"\|", "/").split("|")[1] for line in section.splitlines() if line.startswith("|"))
+
+
+def test_the_readme_names_all_there_is() -> None:
+    """Each setting, command and member of the handle stands in the README's tables."""
+    from wfgen import Workflow
+    from wfgen.settings import Settings
+    from wfgen_cli import hooks, keys, runs
+    from wfgen_cli.commands import COMMANDS
+
+    settings = _first_cells("Settings")
+    assert [
+        n
+        for n in Settings.model_fields
+        if n != "project" and f"`{n.replace('per_file_', 'per-file-')}`" not in settings
+    ] == []
+    commands = _first_cells("The command line")
+    assert [name for name in COMMANDS if f"wfgen {name}" not in commands] == []
+    for group in (runs, hooks, keys):
+        names = [
+            command.name or str(command.callback and command.callback.__name__)
+            for command in group.app.registered_commands
+        ]
+        assert [name for name in names if not re.search(rf"[ /]{name}[/`]", commands)] == []
+    handle = _first_cells("What a workflow may do")
+    assert [n for n in dir(Workflow) if not n.startswith("_") and not re.search(rf"\b{n}\b", handle)] == []
+
+
+def test_every_page_is_in_the_readmes_list() -> None:
+    """The README links to each page, and each link of the pages leads somewhere."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert [page.name for page in PAGES[1:] if f"(docs/{page.name})" not in readme] == []
+    for page in [*PAGES, ROOT / "examples" / "README.md"]:
+        for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / link).exists(), f"{page.name} links to {link}"

@@ -11,6 +11,7 @@ import pytest
 
 from wfgen.definitions import NAMESPACE
 from wfgen.engine import Engine, open_engine
+from wfgen.environment import Environment
 from wfgen.registry import Registry
 from wfgen.settings import Settings
 from wfgen.worker_process import WorkerProcess
@@ -29,13 +30,17 @@ class Project:
         *,
         work: bool = True,
         process: WorkerProcess | None = None,
+        environment: Environment | None = None,
     ) -> Any:
         """Open the engine with a module's definitions, await the scenario, close."""
         registry = Registry("none")
         registry.register(*module[NAMESPACE].values())
 
         async def main() -> Any:
-            async with open_engine(registry, self.settings, work=work, process=process) as engine, asyncio.timeout(30):
+            async with (
+                open_engine(registry, self.settings, work=work, environment=environment, process=process) as engine,
+                asyncio.timeout(30),
+            ):
                 return await scenario(engine)
 
         return asyncio.run(main())

@@ -263,6 +263,7 @@ class SeededHost:
         self.codec = Codec(1_000_000)
         self.process = OpenProcess()
         self.off_graph: OffGraph = "warn"
+        self.record_inputs = False
         self.recorded: list[Event] = []
         self.started: list[str] = []
         self.last: Append | None = None
@@ -350,7 +351,7 @@ class SeededHost:
         encoded, annotation = operation.data
         value = self.codec.decode(encoded, annotation, "input") + 1
         result, decoded, name = self.codec.record(value, operation.annotation, "result")
-        operation.execution.step_completed(operation, attempt, self.time(), result, decoded, name)
+        operation.execution.steps.completed(operation, attempt, self.time(), result, decoded, name)
 
     def _fire(self) -> None:
         while self._timers:

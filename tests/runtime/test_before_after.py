@@ -19,8 +19,9 @@ from wfgen import (
     define_worker,
     define_workflow,
 )
-from wfgen.engine import Engine
+from wfgen.engine import Engine, open_engine
 from wfgen.events import Event
+from wfgen.registry import Registry, WorkerSource
 
 if TYPE_CHECKING:
     from conftest import Project
@@ -220,6 +221,32 @@ def test_other_failures(project: Project, name: str, code: str) -> None:
         assert caught.value.error_code == OUTCOMES[0].code == code
 
     project.scenario(globals(), scenario)
+
+
+@define_workflow(after=[announce, "audit.log"])
+async def announced(workflow: Workflow) -> str:
+    return "done"
+
+
+def test_a_task_whose_target_cannot_be_found_stops_no_other(project: Project) -> None:
+    """B8: it fails as a step, when whether the function is a worker cannot be told: the file of one is broken."""
+    registry = Registry("wfgen", workers=[WorkerSource("gone", "ids", "gone.worker.py")])
+    registry.collect(globals())
+
+    async def main() -> list[Event]:
+        async with open_engine(registry, project.settings) as engine:
+            run = await engine.start_run("announced")
+            assert await run.result("5s") == "done"
+            return await run.history()
+
+    events = asyncio.run(main())
+    assert [(e.type, e.key) for e in events if e.key] == [
+        ("step_failed", "after/announce"),
+        ("step_completed", "after/audit.log"),
+    ]
+    assert "gone.worker.py does not define" in events[1].data["error"]
+    assert [outcome.status for outcome in OUTCOMES] == ["completed"]
+    assert CALLS == []
 
 
 def test_branches_that_are_left_end_before_the_after_tasks(project: Project) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from wfgen import Job, Retry, RunInfo, WorkerProcess, Workflow, define_worker, define_workflow
+from wfgen import Job, Retry, RunInfo, RunStart, WorkerProcess, Workflow, define_worker, define_workflow
 from wfgen.engine import open_engine
 from wfgen.errors import ConfigurationError, DefinitionError
 from wfgen.registry import Registry
@@ -72,6 +72,36 @@ async def counted(workflow: Workflow[Till]) -> list[str]:
     first = await workflow.do("number", "till.number")
     await workflow.hook("go on", str)
     return [first, workflow.context.shop.currency, await workflow.do("again", "till.number")]
+
+
+@dataclass
+class Visit:
+    user: str
+    tenant: str
+
+
+@dataclass(frozen=True)
+class Desk:
+    """The context of a run, for whom it is."""
+
+    shop: Shop
+    user: str
+
+
+def make_desk(shop: Shop, run: RunStart) -> Desk:
+    return Desk(shop, f"{run.input.user}@{run.input.tenant}")
+
+
+@define_worker("desk.user")
+async def user(job: Job[Desk]) -> str:
+    return f"{job.context.user} pays in {job.context.shop.currency}"
+
+
+@define_workflow(context=make_desk)
+async def visited(workflow: Workflow[Desk], visit: Visit) -> list[str]:
+    first = await workflow.do("first", "desk.user")
+    await workflow.hook("go on", str)
+    return [first, workflow.context.user, await workflow.do("again", "desk.user")]
 
 
 opened: list[str] = []
@@ -142,7 +172,7 @@ def test_the_context_of_a_workflow_is_made_again_in_a_replay(project: Any) -> No
         return run.id
 
     run_id = project.scenario(globals(), begin, process=WorkerProcess(context=lambda: Shop("EUR")))
-    info = RunInfo(run_id, "counted", "1", ("shop",))
+    info = RunStart(run_id, "counted", "1", ("shop",))
     assert made == [("EUR", info)]
 
     async def finish(engine: Any) -> None:
@@ -152,6 +182,25 @@ def test_the_context_of_a_workflow_is_made_again_in_a_replay(project: Any) -> No
 
     project.scenario(globals(), finish, process=WorkerProcess(context=lambda: Shop("USD")))
     assert made == [("EUR", info), ("USD", info)]
+
+
+def test_the_context_of_a_workflow_is_made_from_the_runs_input(project: Any) -> None:
+    """B26: a factory is told of the run and of its input, typed as the workflow gets it, also in a replay."""
+
+    async def begin(engine: Any) -> Any:
+        run = await engine.start_run("visited", Visit("ada", "acme"))
+        while not await run.waiting():
+            await asyncio.sleep(0.01)
+        return run.id
+
+    run_id = project.scenario(globals(), begin, process=WorkerProcess(context=lambda: Shop("EUR")))
+
+    async def finish(engine: Any) -> Any:
+        await engine.run(run_id).hooks["go on"].resume("now")
+        return await engine.run(run_id).result()
+
+    found = project.scenario(globals(), finish, process=WorkerProcess(context=lambda: Shop("USD")))
+    assert found == ["ada@acme pays in EUR", "ada@acme", "ada@acme pays in USD"]
 
 
 def test_a_process_that_cannot_be_set_up_works_nothing(project: Any) -> None:

@@ -144,3 +144,35 @@ def test_pause_lets_steps_end_that_are_recorded_as_begun() -> None:
             assert begun == patterns.completed_keys(host.recorded)
             paused += host.recorded[-1].type == "run_paused"
     assert paused > 50
+
+
+async def at_its_end(workflow: Any, number: int) -> Any:
+    """Whose code comes to its end with the step that was at work when it was paused."""
+    if await workflow.do("work", patterns._step, number) == 1:
+        raise ValueError("as it is meant to")
+    if number == 1:
+        workflow.continue_as_new(2)
+    return "done"
+
+
+@pytest.mark.parametrize("by", ["resume", "cancel"])
+@pytest.mark.parametrize(("number", "end"), [(0, "run_failed"), (1, "run_continued"), (2, "run_completed")])
+def test_a_pause_ends_before_the_run_does(number: int, end: str, by: Any) -> None:
+    """B11: a run whose code is at its end when it is taken up from a pause shows that the pause is over."""
+    definition = patterns.define(at_its_end)
+    host = patterns.SeededHost(number)
+    host.continued = lambda execution, start: None
+    claimed = patterns.claim([patterns.STARTED])
+    claimed = dataclasses.replace(claimed, run=dataclasses.replace(claimed.run, input=str(number).encode()))
+    execution = Execution(claimed, definition, host)
+    host.each_turn = functools.partial(ask, execution, host, itertools.count(1), 2, [])
+    host.work(execution)
+    paused = [patterns.STARTED, *host.recorded]
+    assert [event.type for event in paused] == ["run_started", "step_completed", "run_paused"]
+
+    host = patterns.SeededHost(number)
+    host.continued = lambda execution, start: None
+    message = Message(2, RunId("run_1"), by, None, None, None)
+    host.work(Execution(dataclasses.replace(claimed, events=paused, messages=[message]), definition, host))
+    types = [event.type for event in host.recorded if event.type != "cancel_requested"]
+    assert types == ["run_resumed", "run_cancelled" if (by, number) == ("cancel", 1) else end]

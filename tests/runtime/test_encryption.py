@@ -16,7 +16,9 @@ from wfgen import (
     ConfigurationError,
     ConflictError,
     EncryptionError,
+    Job,
     NonRetryable,
+    Retry,
     RunFailedError,
     StepError,
     Workflow,
@@ -78,6 +80,40 @@ async def everything(workflow: Workflow, order: Order) -> str:
 @define_workflow
 async def fails(workflow: Workflow) -> str:
     raise ValueError("s3cret-caught")
+
+
+SAID = [
+    f"s3cret-{name}"
+    for name in ("emitted", "progress", "reported", "retried", "warned", "refused", "early", "undo", "fork", "reason")
+]
+
+
+def _refuse(word: str) -> None:
+    raise ValueError(f"s3cret-refused {word}")
+
+
+@define_workflow
+async def talkative(workflow: Workflow, word: str) -> None:
+    def unfit() -> int:
+        return "s3cret-warned"  # type: ignore[return-value]
+
+    workflow.emit("event", {"text": "s3cret-emitted"})
+    workflow.progress(1, 2, "s3cret-progress")
+    workflow.compensate("undo", "pay.undo", "s3cret-data")
+    await workflow.do("unstable", "pay.unstable", on_error="continue")
+    await workflow.do("unfit", unfit, validate="warn")
+    await workflow.hook("word", str, validator=_refuse)
+
+
+@define_worker("pay.unstable", retry=Retry(attempts=2, delay="1ms"))
+async def unstable(job: Job) -> None:
+    job.report("s3cret-reported")
+    raise ConnectionError("s3cret-retried")
+
+
+@define_worker("pay.undo")
+async def undo(word: str) -> None:
+    raise LookupError("s3cret-undo")
 
 
 def keyring(*ids: str, active: str | None = None, seed: int = 0) -> str:
@@ -148,6 +184,37 @@ def test_without_keys_all_of_it_can_be_read(tmp_path: Path, monkeypatch: pytest.
 
     with_keys(tmp_path, None, scenario, monkeypatch)
     assert [s for s in SECRETS if s.encode() not in stored(tmp_path)] == ["s3cret-data"]
+
+
+@pytest.mark.parametrize("keys", [keyring("k1"), None])
+def test_what_a_run_says_on_its_way_is_encrypted_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keys: str | None
+) -> None:
+    """B16: events of one's own, progress, reports, errors of attempts, refusals, compensations, forks, reasons."""
+
+    async def scenario(engine: Engine) -> bytes:
+        run = await engine.start_run("talkative", "s3cret-input")
+        await _until_waiting(engine, run.id)
+        await run.hooks["word"].resume("no")
+        await run.hooks["another"].resume("s3cret-early")
+        while not any(event.type == "hook_rejected" for event in await run.history()):
+            await asyncio.sleep(0.01)
+        fork = await run.fork((await run.checkpoints())[0].seq, "s3cret-fork")
+        await _until_waiting(engine, fork.id)
+        await fork.cancel()
+        with pytest.raises(RunFailedError, match="s3cret-undo"):
+            await fork.result()
+        before = stored(tmp_path)  # while the messages that nobody has taken are there
+        await run.terminate("s3cret-reason")
+        assert (await run.info()).error == "s3cret-reason"
+        progress = await run.progress()
+        assert progress is not None
+        assert progress.message == "s3cret-progress"
+        return before
+
+    before = with_keys(tmp_path, keys, scenario, monkeypatch)
+    readable = [secret for secret in SAID if secret.encode() in before + stored(tmp_path)]
+    assert readable == ([] if keys else SAID)
 
 
 def test_keys_are_replaced_while_runs_are_in_flight(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,7 +43,7 @@ async def patient(workflow: Workflow) -> int:
 
 
 def test_a_validator_keeps_the_hook_open(project: Any) -> None:
-    """A payload that fits its type and that the validator refuses is recorded as rejected; the next one is taken."""
+    """B12: a payload that fits its type and that the validator refuses is recorded as rejected; the next is taken."""
     SEEN.clear()
 
     async def scenario(engine: Engine) -> None:
@@ -64,7 +64,7 @@ def test_a_validator_keeps_the_hook_open(project: Any) -> None:
 
 
 def test_a_validator_is_not_called_in_a_replay(project: Any) -> None:
-    """What was taken stays taken, whatever the validator says later."""
+    """B12: what was taken stays taken, whatever the validator says later."""
     SEEN.clear()
 
     async def begin(engine: Engine) -> str:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,6 +21,7 @@ from wfgen import (
     define_workflow,
 )
 from wfgen.engine import Engine
+from wfgen.environment import Environment
 
 if TYPE_CHECKING:
     from conftest import Project
@@ -35,6 +36,7 @@ BUSY: list[None] = []
 @pytest.fixture(autouse=True)
 def _fresh() -> Iterator[None]:
     CALLS.clear()
+    LIMITS.clear()
     GATE.clear()
     yield
     GATE.set()
@@ -81,6 +83,7 @@ def bounded(job: Job) -> str:
 def reporting(job: Job) -> str:
     with busy():
         job.report("in time")
+        CALLS.append("reported")
         GATE.wait(10)
         job.report("late")
     return "late"
@@ -93,8 +96,34 @@ async def flow(workflow: Workflow, worker: str) -> Any:
     return found if isinstance(found, str) else [found.error, found.partial]
 
 
-def _open_gate_at(engine: Engine, seconds: float) -> None:
-    asyncio.get_running_loop().call_later(seconds, GATE.set)
+LIMITS: list[asyncio.Timeout] = []
+"""The timeouts of all attempts so far; each is over when the test says so."""
+
+
+@contextlib.asynccontextmanager
+async def _by_hand(delay: float) -> AsyncIterator[asyncio.Timeout]:
+    async with asyncio.timeout(None) as limit:
+        LIMITS.append(limit)
+        yield limit
+
+
+TIMED_BY_HAND = Environment(timeout=_by_hand)
+
+
+async def _time_out() -> None:
+    """End the time of the first attempt, once its thread is at work."""
+    async with asyncio.timeout(10):
+        while not CALLS:
+            await asyncio.sleep(0.002)
+    LIMITS[0].reschedule(asyncio.get_running_loop().time())
+
+
+async def _until_recorded(engine: Engine, run: Any, type: str) -> None:
+    """Wait until an event is recorded, and the engine has heard of that."""
+    async with asyncio.timeout(10):
+        while not any(event.type == type for event in await run.history()):
+            await asyncio.sleep(0.005)
+    await engine.prune("1d")
 
 
 def _late(caplog: pytest.LogCaptureFixture, run_id: str) -> list[str]:
@@ -115,6 +144,7 @@ def test_a_late_result_is_refused_and_the_retry_runs_beside_it(
 
     async def scenario(engine: Engine) -> None:
         run = await engine.start_run("flow", "beside")
+        await _time_out()
         assert await run.result() == "attempt 2"
         assert CALLS == [("begin", 1), ("begin", 2), ("end", 2)]
         GATE.set()
@@ -127,7 +157,7 @@ def test_a_late_result_is_refused_and_the_retry_runs_beside_it(
         assert "attempt 1" in line
         assert line.endswith("its result is refused")
 
-    project.scenario(globals(), scenario)
+    project.scenario(globals(), scenario, environment=TIMED_BY_HAND)
 
 
 def test_a_late_end_of_the_thread_concerns_a_run_that_still_goes_on(
@@ -136,28 +166,32 @@ def test_a_late_end_of_the_thread_concerns_a_run_that_still_goes_on(
     """A12: the step has failed, the run goes on, and the thread's end changes neither."""
 
     async def scenario(engine: Engine) -> None:
-        _open_gate_at(engine, 0.05)
         run = await engine.start_run("flow", "reporting")
+        await _time_out()
+        await _until_recorded(engine, run, "step_failed")
+        GATE.set()
         assert await run.result() == ["the attempt took longer than 0.03 s", "in time"]
         await _until_late(caplog, run.id)
         assert [event.type for event in await run.history() if event.key == "0/step"] == ["step_failed"]
 
-    project.scenario(globals(), scenario)
+    project.scenario(globals(), scenario, environment=TIMED_BY_HAND)
 
 
 def test_a_retry_waits_for_the_thread_if_it_is_told_to(project: Project) -> None:
     """A11, A12, D4: with overlap=False no two attempts are at work at once, and no attempt is lost by waiting."""
 
     async def scenario(engine: Engine) -> None:
-        _open_gate_at(engine, 0.2)
         run = await engine.start_run("flow", "after")
+        await _time_out()
+        await _until_recorded(engine, run, "step_retrying")
+        opened = engine.time()
+        GATE.set()
         assert await run.result() == "attempt 2"
         assert CALLS == [("begin", 1), ("is over", True), ("end", 1), ("begin", 2), ("end", 2)]
         completed = next(event for event in await run.history() if event.type == "step_completed")
-        started = next(event for event in await run.history() if event.type == "run_started")
-        assert completed.data["started_at"] - started.time >= 0.19, "its time counts from its begin, not from the wait"
+        assert completed.data["started_at"] >= opened, "its time counts from its begin, not from the wait"
 
-    project.scenario(globals(), scenario)
+    project.scenario(globals(), scenario, environment=TIMED_BY_HAND)
 
 
 def test_the_wait_for_a_thread_has_the_bound_of_all_attempts(project: Project) -> None:
@@ -178,16 +212,15 @@ def test_another_process_does_not_wait_for_a_thread_that_it_does_not_have(projec
 
     async def first(engine: Engine) -> str:
         run = await engine.start_run("flow", "after")
-        async with asyncio.timeout(10):
-            while not any(event.type == "step_retrying" for event in await run.history()):
-                await asyncio.sleep(0.005)
+        await _time_out()
+        await _until_recorded(engine, run, "step_retrying")
         return run.id
 
     async def second(engine: Engine) -> Any:
         return await engine.run(run_id).result()
 
-    run_id = project.scenario(globals(), first)
-    assert project.scenario(globals(), second) == "attempt 2"
+    run_id = project.scenario(globals(), first, environment=TIMED_BY_HAND)
+    assert project.scenario(globals(), second, environment=TIMED_BY_HAND) == "attempt 2"
     assert CALLS == [("begin", 1), ("begin", 2), ("end", 2)]
 
 
@@ -240,7 +273,7 @@ def thread_fails() -> str:
 
 @define_worker("between", retry=Retry(attempts=3, delay="1h"))
 async def between() -> str:
-    CALLS.append("begin")
+    CALLS.extend(["begin", "fails at once"])
     raise ConnectionError("again")
 
 
@@ -258,7 +291,8 @@ async def _begun(run: Any) -> None:
     async with asyncio.timeout(10):
         while "begin" not in CALLS:
             await asyncio.sleep(0.002)
-        await asyncio.sleep(0.02)  # and what an attempt that fails at once leaves is recorded
+        while "fails at once" in CALLS and not any(e.type == "step_retrying" for e in await run.history()):
+            await asyncio.sleep(0.002)
 
 
 @pytest.mark.parametrize(
@@ -280,8 +314,9 @@ def test_what_ends_after_a_cancel_is_recorded_if_it_can_be_undone(
     async def scenario(engine: Engine) -> None:
         run = await engine.start_run("undoable", worker)
         await _begun(run)
-        _open_gate_at(engine, 0.05)
         await run.cancel()
+        await _until_recorded(engine, run, "cancel_requested")
+        GATE.set()
         with pytest.raises(RunCancelledError):
             await run.result()
         (end,) = [event for event in await run.history() if event.key == "0/step" and event.type != "step_retrying"]
@@ -305,7 +340,9 @@ def test_a_step_that_cannot_be_undone_is_left_alone_when_it_is_cancelled(project
         with pytest.raises(RunCancelledError):
             await run.result()
         GATE.set()
-        await asyncio.sleep(0.05)
+        while BUSY:
+            await asyncio.sleep(0.005)
+        await engine.prune("1d")  # what the thread left would be recorded by now
         assert [event.type for event in await run.history() if event.key] == []
 
     project.scenario(globals(), scenario)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
 import logging.handlers
@@ -209,6 +210,6 @@ def test_sets_of_tasks_iterate_in_order_of_creation() -> None:
 
     loop = RunLoop(lambda: 0.0, lambda context: None)  # type: ignore[abstract]
     task = loop.create_task(main())
-    loop.drive()
+    loop.drive(contextlib.nullcontext(), lambda: False)
     assert task.done()
     assert order == [str(n) for n in range(20)]

@@ -12,6 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 VERSIONS = ("3.12", "3.13", "3.14")
+TESTED = ("replay", "loop", "engine", "divergence", "host_process")
 
 
 def _find(version: str) -> str | None:
@@ -37,7 +38,7 @@ def test_the_runtime_on_another_python(version: str) -> None:
         pins = ["--require-hashes", "-r", str(ROOT / "requirements.txt")]
         subprocess.run([str(python), "-m", "pip", "install", "-q", *pins], check=True, stderr=subprocess.DEVNULL)
         (environment / ".installed").touch()
-    tests = [str(ROOT / "tests" / "runtime" / f"test_{name}.py") for name in ("replay", "loop", "engine", "divergence")]
+    tests = [str(ROOT / "tests" / "runtime" / f"test_{name}.py") for name in TESTED]
     done = subprocess.run(
         [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *tests],
         cwd=ROOT,

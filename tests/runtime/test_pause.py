@@ -18,8 +18,10 @@ from wfgen import (
     define_workflow,
 )
 from wfgen.client import ClientBase, WorkflowClient
-from wfgen.engine import Engine
+from wfgen.engine import Engine, open_engine
 from wfgen.runs import Run
+
+from .clocks import AheadClock
 
 if TYPE_CHECKING:
     from conftest import Project
@@ -62,7 +64,7 @@ async def two_steps(workflow: Workflow) -> list[str]:
 @define_workflow
 async def beside(workflow: Workflow) -> list[Any]:
     async def short() -> str:
-        await workflow.sleep("nap", "50ms")
+        await workflow.sleep("nap", "1h")
         return str(await workflow.do("after nap", lambda: DONE.append("after nap") or "rested"))
 
     return list(await asyncio.gather(workflow.do("slow", slow), short()))
@@ -70,7 +72,7 @@ async def beside(workflow: Workflow) -> list[Any]:
 
 @define_workflow
 async def retrying(workflow: Workflow) -> str:
-    return str(await workflow.do("work", fails_once, retry=Retry(attempts=3, delay="200ms")))
+    return str(await workflow.do("work", fails_once, retry=Retry(attempts=3, delay="1h")))
 
 
 @define_workflow
@@ -80,7 +82,7 @@ async def waiting(workflow: Workflow) -> Any:
 
 @define_workflow
 async def sleeping(workflow: Workflow) -> str:
-    await workflow.sleep("nap", "100ms")
+    await workflow.sleep("nap", "1h")
     return "awake"
 
 
@@ -93,12 +95,23 @@ async def parent(workflow: Workflow) -> str:
     return "ended"
 
 
+@define_workflow
+async def other(workflow: Workflow) -> str:
+    return str(await workflow.do("step", lambda: "done"))
+
+
+async def others_done(engine: Engine) -> None:
+    """Wait until a run that somebody else starts now has been claimed and done: what else was to begin has begun."""
+    async with open_engine(engine.registry, engine.settings, work=False) as client:
+        await (await client.start_run("other")).result()
+
+
 async def begun() -> None:
     await asyncio.to_thread(BEGUN.wait, 10)
 
 
 async def status(engine: Engine, run_id: str, wanted: str) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(25):
         while (await engine.run(run_id).info()).status != wanted:
             await asyncio.sleep(0.005)
 
@@ -115,16 +128,16 @@ def test_steps_at_work_end_and_nothing_new_begins(project: Project) -> None:
         await begun()
         assert await run.pause() == "sent"
         assert await run.pause() == "duplicate"
-        await asyncio.sleep(0.05)
+        await others_done(engine)
         assert (await run.info()).status == "running"
         GATE.set()
         await status(engine, run.id, "paused")
         assert (await run.info()).owner is None
-        await asyncio.sleep(0.05)
+        await others_done(engine)
         assert DONE == ["slow"]
         assert await run.resume() == "sent"
         assert await run.resume() == "duplicate"
-        assert await run.result("5s") == ["slow", "second"]
+        assert await run.result("25s") == ["slow", "second"]
         return await types(engine, run.id)
 
     kinds = project.scenario(globals(), scenario)
@@ -146,7 +159,7 @@ def test_a_pause_outlives_processes(project: Project) -> None:
     run_id = project.scenario(globals(), pause)
 
     async def idle(engine: Engine) -> None:
-        await asyncio.sleep(0.1)
+        await others_done(engine)
         assert (await engine.run(run_id).info()).status == "paused"
 
     project.scenario(globals(), idle)
@@ -154,7 +167,7 @@ def test_a_pause_outlives_processes(project: Project) -> None:
 
     async def resume(engine: Engine) -> Any:
         await engine.run(run_id).resume()
-        return await engine.run(run_id).result("5s")
+        return await engine.run(run_id).result("25s")
 
     assert project.scenario(globals(), resume) == ["slow", "second"]
     assert DONE == ["slow", "second"]
@@ -162,56 +175,65 @@ def test_a_pause_outlives_processes(project: Project) -> None:
 
 def test_timers_do_not_fire_in_a_pause(project: Project) -> None:
     """B11: a timer that comes due in a pause fires when the run goes on."""
+    clock = AheadClock()
 
     async def scenario(engine: Engine) -> Any:
         run = await engine.start_run("sleeping")
         await status(engine, run.id, "waiting")
         await run.pause()
         await status(engine, run.id, "paused")
-        await asyncio.sleep(0.2)
+        clock.go_on(engine, 7200)
+        await others_done(engine)
         assert (await run.info()).status == "paused"
         await run.resume()
-        return await run.result("5s")
+        return await run.result("25s")
 
-    assert project.scenario(globals(), scenario) == "awake"
+    assert project.scenario(globals(), scenario, environment=clock.environment) == "awake"
 
 
 def test_a_pause_that_is_taken_back_in_time(project: Project) -> None:
     """B11: resumed while steps still end, the run never stops: timers that came due in between fire."""
+    clock = AheadClock()
 
     async def scenario(engine: Engine) -> Any:
         run = await engine.start_run("beside")
         await begun()
+        async with asyncio.timeout(25):
+            while "timer_set" not in await types(engine, run.id):
+                await asyncio.sleep(0.005)
         await run.pause()
-        await asyncio.sleep(0.15)
+        clock.go_on(engine, 7200)
+        await others_done(engine)
         assert DONE == []
         assert await run.resume() == "sent"
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(25):
             while not DONE:
                 await asyncio.sleep(0.005)
         GATE.set()
-        assert await run.result("5s") == ["slow", "rested"]
+        assert await run.result("25s") == ["slow", "rested"]
         return await types(engine, run.id)
 
-    kinds = project.scenario(globals(), scenario)
+    kinds = project.scenario(globals(), scenario, environment=clock.environment)
     assert "run_paused" not in kinds
     assert DONE == ["after nap", "slow"]
 
 
 def test_a_step_between_attempts_waits(project: Project) -> None:
     """B11: a pause does not wait for a step's next attempt, and the attempt follows when the run goes on."""
+    clock = AheadClock()
 
     async def scenario(engine: Engine) -> Any:
         run = await engine.start_run("retrying")
         await begun()
         await run.pause()
         await status(engine, run.id, "paused")
-        await asyncio.sleep(0.25)
+        clock.go_on(engine, 7200)
+        await others_done(engine)
         assert DONE == ["attempt"]
         await run.resume()
-        return await run.result("5s")
+        return await run.result("25s")
 
-    assert project.scenario(globals(), scenario) == "at last"
+    assert project.scenario(globals(), scenario, environment=clock.environment) == "at last"
     assert DONE == ["attempt", "attempt"]
 
 
@@ -224,10 +246,10 @@ def test_messages_wait_in_a_pause(project: Project) -> None:
         await run.pause()
         await status(engine, run.id, "paused")
         assert await run.hooks["word"].resume("hello") == "sent"
-        await asyncio.sleep(0.05)
+        await others_done(engine)
         assert (await run.info()).status == "paused"
         await run.resume()
-        return await run.result("5s")
+        return await run.result("25s")
 
     assert project.scenario(globals(), scenario) == "hello"
 
@@ -243,7 +265,7 @@ def test_cancel_ends_a_pause(project: Project) -> None:
         await status(engine, run.id, "paused")
         await run.cancel()
         with pytest.raises(RunCancelledError):
-            await run.result("5s")
+            await run.result("25s")
         return await types(engine, run.id)
 
     kinds = project.scenario(globals(), scenario)
@@ -260,7 +282,7 @@ def test_cancel_while_a_pause_is_under_way(project: Project) -> None:
         await run.pause()
         await run.cancel()
         with pytest.raises(RunCancelledError):
-            await run.result("5s")
+            await run.result("25s")
         GATE.set()
 
     project.scenario(globals(), scenario)
@@ -270,7 +292,7 @@ def test_a_run_that_nobody_works_is_paused_at_once(project: Project) -> None:
     """B11: without a worker a pause takes effect at once, and keeps the run from being taken up."""
 
     async def only_client(engine: Engine) -> str:
-        run = await engine.start_run("sleeping")
+        run = await engine.start_run("waiting")
         assert await run.resume() == "duplicate"
         assert await run.pause() == "sent"
         assert (await run.info()).status == "paused"
@@ -279,10 +301,12 @@ def test_a_run_that_nobody_works_is_paused_at_once(project: Project) -> None:
     run_id = project.scenario(globals(), only_client, work=False)
 
     async def worked(engine: Engine) -> Any:
-        await asyncio.sleep(0.05)
+        await others_done(engine)
+        run = engine.run(run_id)
         assert await types(engine, run_id) == ["run_started", "run_paused"]
-        await engine.run(run_id).resume()
-        return await engine.run(run_id).result("5s")
+        await run.resume()
+        await run.hooks["word"].resume("awake")
+        return await run.result("25s")
 
     assert project.scenario(globals(), worked) == "awake"
 
@@ -314,10 +338,13 @@ def test_terminate_stops_at_once(project: Project) -> None:
         await begun()
         await run.terminate("a mistake")
         with pytest.raises(RunTerminatedError, match="a mistake") as raised:
-            await run.result("5s")
+            await run.result("25s")
         assert raised.value.code == "WF730"
         GATE.set()
-        await asyncio.sleep(0.05)
+        async with asyncio.timeout(25):
+            while DONE != ["slow"]:
+                await asyncio.sleep(0.005)
+        await others_done(engine)
         record = await run.info()
         assert (record.status, record.error, record.owner) == ("terminated", "a mistake", None)
         hooked = await engine.start_run("waiting")
@@ -335,7 +362,7 @@ def test_a_terminated_run_leaves_its_place(project: Project) -> None:
 
     async def scenario(engine: Engine) -> None:
         run = await engine.start_run("waiting")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(25):
             while not len(engine._claims._parked):
                 await asyncio.sleep(0.005)
         await run.terminate("\ud800" + "x" * 10_000)
@@ -354,7 +381,7 @@ def test_a_parent_hears_of_a_terminated_child(project: Project) -> None:
         child = next(e for e in await run.history() if e.type == "child_started").data["run_id"]
         await status(engine, child, "waiting")
         await engine.controls.terminate(child, "no more words")
-        return await run.result("5s")
+        return await run.result("25s")
 
     assert "no more words" in project.scenario(globals(), scenario)
 
@@ -363,8 +390,8 @@ def test_finished_and_unknown_runs_are_refused(project: Project) -> None:
     """B11: a control that cannot be carried out says so with a stable code, and changes nothing."""
 
     async def scenario(engine: Engine) -> None:
-        run = await engine.start_run("sleeping")
-        await run.result("5s")
+        run = await engine.start_run("other")
+        await run.result("25s")
         before = await run.history()
         for control in (run.pause, run.resume, run.terminate):
             with pytest.raises(RunStateError, match="completed") as raised:

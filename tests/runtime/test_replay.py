@@ -25,7 +25,7 @@ SEEDS = int(os.environ.get("WFGEN_REPLAY_SEEDS", "12"))
 
 @pytest.mark.parametrize("name", sorted(patterns.PATTERNS))
 def test_every_crash_prefix_replays_without_divergence(name: str) -> None:
-    """A run that is cut off after any recorded event goes on, and no step that was recorded as completed runs again."""
+    """B23, E5: a run that is cut off after any recorded event goes on, and no step recorded as completed runs again."""
     function: Callable[..., Any] = patterns.PATTERNS[name]
     definition = patterns.define(function)
     prefixes = 0
@@ -55,7 +55,7 @@ def test_every_crash_prefix_replays_without_divergence(name: str) -> None:
 
 
 def test_a_patch_lets_every_run_of_the_old_code_go_on() -> None:
-    """Cut off after any event, a run of the code without the change completes with the code that has it."""
+    """B27: cut off after any event, a run of the code without the change completes with the code that has it."""
     old, new = patterns.define(patterns.unpatched), patterns.define(patterns.patched)
     taken = 0
     for seed in range(SEEDS):

@@ -115,7 +115,7 @@ def test_statistics_of_a_stretch_of_time(tmp_path: Path, monkeypatch: pytest.Mon
             start = shelf.clock.now
             events = [
                 Event(2, "step_completed", start + 2, key, {"attempt": 1, "started_at": start}),
-                Event(3, "step_failed", start + 2, "0/given up", {"attempt": 1, "after_cancel": True}),
+                Event(3, "step_failed", start + 4, "0/given up", {"attempt": 1, "after_cancel": True}),
             ]
             told: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
             status: Any = "completed" if number % 5 else "waiting"

@@ -164,6 +164,30 @@ def test_a_run_goes_on_from_errors_and_has_them_all(project: Project) -> None:
     assert len(CALLS) == 2, "a recorded failure is not tried again in a replay"
 
 
+@define_workflow
+async def kinds(workflow: Workflow) -> list[Any]:
+    await workflow.parallel(
+        {
+            "by id": workflow.do("by id", blocking, on_error="continue"),
+            "function": workflow.do("function", lambda order: 1 // 0, Order("o-2"), on_error="continue"),
+            "outside": _wrong(workflow),
+        },
+        errors="collect",
+    )
+    await workflow.hook("go on", str)
+    return sorted([e.step, e.form, e.target, repr(e.input)] for e in workflow.errors)
+
+
+def test_an_error_says_of_which_kind_its_step_is(project: Project) -> None:
+    """A10, A17: name, form, worker and input of the failed step, the same in a replay; a branch is no step."""
+    _, result = in_two_processes(project, "kinds")
+    assert result == [
+        ["by id", "rpc", "blocking", "None"],
+        ["function", "inline", None, "Order(id='o-2', count=1)"],
+        ["outside", None, None, "None"],
+    ]
+
+
 def test_the_same_errors_with_and_without_a_replay(project: Project) -> None:
     """A17: order and contents of `workflow.errors` come from the record."""
 

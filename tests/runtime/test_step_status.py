@@ -139,7 +139,7 @@ def test_a_step_at_work(project: Project, tmp_path: Path) -> None:
 
 
 def test_history_entries_and_attempts(project: Project) -> None:
-    """B21, B27: each entry says when, what, which attempt, in which process, how long; and the error stays readable."""
+    """A19, B21: each entry says when, what, which attempt, in which process, how long; and the error stays readable."""
 
     async def scenario(engine: Engine) -> None:
         run: Run[int] = await engine.start_run("failing")

@@ -31,7 +31,7 @@ def test_the_suite_finds_faults(tmp_path: Path) -> None:
     """A store that does not fence, forgets messages or leaves gaps fails the checks about that."""
 
     class Lax(SQLiteStore):
-        async def messages(self, process_id: str) -> list[object]:  # type: ignore[override]
+        async def messages(self, process_id: str, **_: object) -> list[object]:  # type: ignore[override]
             return []
 
         def append(self, append: object, done: Callable[[None], None]) -> None:  # type: ignore[override]

@@ -6,8 +6,6 @@ import asyncio
 import functools
 import shutil
 import sqlite3
-import threading
-import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -56,19 +54,24 @@ def work(
     folder: Path,
     scenario: Callable[[Engine], Awaitable[None]],
     environment: Environment | None = None,
-    lease: str = "15s",
 ) -> None:
     """Open an engine, await the scenario, close."""
     registry = Registry("none")
     registry.collect(globals())
 
     async def main() -> None:
-        settings = Settings(project=folder, lease=lease)
+        settings = Settings(project=folder)
         async with open_engine(registry, settings, environment=environment) as engine, asyncio.timeout(30):
             await scenario(engine)
 
     CALLS.clear()
     asyncio.run(main())
+
+
+async def logged(caplog: pytest.LogCaptureFixture, text: str) -> None:
+    """Wait until the log says something."""
+    while text not in caplog.text:
+        await asyncio.sleep(0.005)
 
 
 def file_of(folder: Path) -> Path:
@@ -104,7 +107,8 @@ async def append(store: SQLiteStore, run_id: str, seq: int, payload: bytes = b""
     return await told
 
 
-def test_a_lock_of_another_program_delays_a_run(tmp_path: Path, impatient: None) -> None:
+@pytest.mark.usefixtures("impatient")
+def test_a_lock_of_another_program_delays_a_run(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """D16: while the file is locked nothing is recorded and nothing is lost; then the run goes on where it stood."""
 
     async def scenario(engine: Engine) -> None:
@@ -113,7 +117,8 @@ def test_a_lock_of_another_program_delays_a_run(tmp_path: Path, impatient: None)
         other = sqlite3.connect(file_of(tmp_path), isolation_level=None)
         locked = await engine.start_run("three_steps", 2)
         other.execute("BEGIN IMMEDIATE")
-        await asyncio.sleep(0.5)
+        await logged(caplog, f"run {locked.id} cannot be recorded, next attempt in 0.2 s")
+        assert CALLS == ["a", "b", "c", "a"], "the next step does not begin before what it follows from is recorded"
         assert (await engine.store.get_run(locked.id)).status != "completed"
         other.execute("COMMIT")
         other.close()
@@ -123,7 +128,7 @@ def test_a_lock_of_another_program_delays_a_run(tmp_path: Path, impatient: None)
     assert CALLS == ["a", "b", "c"] * 2, "what was waiting to be recorded was not done again"
 
 
-def test_a_full_disk_delays_a_run(tmp_path: Path) -> None:
+def test_a_full_disk_delays_a_run(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """D16: what does not fit is tried again until there is room; the step that it belongs to does not run again."""
 
     async def scenario(engine: Engine) -> None:
@@ -132,7 +137,7 @@ def test_a_full_disk_delays_a_run(tmp_path: Path) -> None:
         (pages,) = committer._connection.execute("PRAGMA page_count").fetchone()
         committer._connection.execute(f"PRAGMA max_page_count = {pages + 3}")
         run = await engine.start_run("three_steps", 40_000)
-        await asyncio.sleep(0.5)
+        await logged(caplog, f"run {run.id} cannot be recorded, next attempt in 0.2 s")
         assert (await engine.store.get_run(run.id)).status != "completed"
         assert CALLS == ["a"], "the next step does not begin before what it follows from is recorded"
         committer._connection.execute("PRAGMA max_page_count = 100000")
@@ -183,12 +188,14 @@ def test_an_engine_without_its_file_says_so(tmp_path: Path, caplog: pytest.LogCa
     async def scenario(engine: Engine) -> None:
         run = await engine.start_run("three_steps", 1)
         shutil.move(tmp_path / ".wfgen", tmp_path / "elsewhere")
+        await logged(caplog, f"run {run.id} cannot be recorded: the store")
         with pytest.raises(TimeoutError):
-            await run.result(timeout="500ms")
+            await run.result(timeout="1ms")
         with pytest.raises(StoreGoneError):
             await engine.start_run("three_steps", 1)
 
-    work(tmp_path, scenario, lease="1s")
+    clock = Clock()
+    work(tmp_path, scenario, Environment(clock=clock))
     assert f"the store {file_of(tmp_path)} was removed while it was in use" in caplog.text
     assert CALLS == ["a"]
     shutil.move(tmp_path / "elsewhere", tmp_path / ".wfgen")
@@ -197,7 +204,8 @@ def test_an_engine_without_its_file_says_so(tmp_path: Path, caplog: pytest.LogCa
         (record,) = await engine.store.list_runs()
         assert await engine.run(record.run_id).result() == 3
 
-    work(tmp_path, again)
+    clock.steady += 20  # its lease could not be given back, and ends
+    work(tmp_path, again, Environment(clock=clock))
 
 
 def test_nothing_is_half_written_to_a_damaged_file(tmp_path: Path) -> None:
@@ -282,28 +290,29 @@ def test_leases_do_not_heed_the_wall_clock(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
-def test_a_lock_during_a_heartbeat_costs_no_run(tmp_path: Path, impatient: None) -> None:
+@pytest.mark.usefixtures("impatient")
+def test_a_lock_during_a_heartbeat_costs_no_run(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """F7: a renewal that meets a lock is made up for before the lease ends."""
-    registry = Registry("none")
-    registry.collect(globals())
+    beats: list[Callable[[], bool]] = []
 
-    async def main() -> None:
-        async with open_engine(registry, Settings(project=tmp_path, lease="1s")) as engine:
-            before = engine.process_id
+    def by_hand(interval: float, beat: Callable[[], bool], name: str) -> Callable[[], None]:
+        beats.append(beat)
+        return lambda: None
 
-            def lock() -> None:
-                other = sqlite3.connect(file_of(tmp_path), isolation_level=None)
-                other.execute("BEGIN IMMEDIATE")
-                time.sleep(0.4)  # one renewal in three falls into it
-                other.execute("COMMIT")
-                other.close()
+    async def scenario(engine: Engine) -> None:
+        before = engine.process_id
+        other = sqlite3.connect(file_of(tmp_path), isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        clock.steady += 5
+        assert await asyncio.to_thread(beats[0]), "it is tried again"
+        assert "the lease could not be renewed" in caplog.text
+        other.execute("COMMIT")
+        other.close()
+        clock.steady += 2
+        assert await asyncio.to_thread(beats[0])
+        clock.steady += 8  # by now the lease that it had at first has ended
+        assert await (await engine.start_run("three_steps", 1)).result() == 3
+        assert engine.process_id == before
 
-            thread = threading.Thread(target=lock)
-            thread.start()
-            await asyncio.sleep(1.2)
-            thread.join()
-            assert engine.process_id == before
-            assert await (await engine.start_run("three_steps", 1)).result(timeout="10s") == 3
-
-    CALLS.clear()
-    asyncio.run(main())
+    clock = Clock()
+    work(tmp_path, scenario, Environment(clock=clock, every=by_hand))

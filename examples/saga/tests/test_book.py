@@ -32,7 +32,7 @@ async def test_a_short_trip_needs_neither_car_nor_insurance(wf: TestEngine) -> N
 
 
 async def test_a_long_trip_is_insured(wf: TestEngine) -> None:
-    """Insurance depends on flight, hotel and car: it comes after them."""
+    """B7: the car is there on a condition; insurance depends on flight, hotel and car, and comes after them."""
     run = await wf.start("book", LONG)
     invoice = await run.result()
     assert invoice.total == pytest.approx((320 + 630 + 245) * 1.05)
@@ -43,6 +43,7 @@ async def test_a_long_trip_is_insured(wf: TestEngine) -> None:
 
 
 async def test_a_refused_payment_undoes_all_bookings_backwards(wf: TestEngine) -> None:
+    """B23: a saga: what was booked is cancelled, the last booking first."""
     undone = watched(wf)
     wf.fail("charge", PermissionError("card refused"), attempt=None)
     run = await wf.start("book", LONG)

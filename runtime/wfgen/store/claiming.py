@@ -54,7 +54,13 @@ class Claiming:
         self._connection.execute("UPDATE runs SET claims = 0 WHERE owner = ?", (process_id,))
         self._remove(process_id)
 
-    def claim(self, process_id: str, workflows: Collection[tuple[str, str]], limit: int) -> list[Claimed]:
+    def claim(
+        self,
+        process_id: str,
+        workflows: Collection[tuple[str, str]],
+        limit: int,
+        families: Collection[str] | None = None,
+    ) -> list[Claimed]:
         """Take runs that are due, the longest overdue first; processes that are gone lose theirs before."""
         self._transitions.flush()
         now = self._clock.time()
@@ -68,6 +74,9 @@ class Claiming:
         for process in known:
             if process.process_id != process_id and (process.process_id in lapsed or self._is_gone(process)):
                 self._remove(process.process_id)
+        if families is not None:
+            relatives = queries.free_relatives(self._connection, families, workflows)
+            return self._take([run for wake_at, run in relatives if wake_at <= now][:limit], process_id, now)
         due: list[tuple[float, int]] = []
         for workflow, version in workflows:
             due += self._connection.execute(
@@ -109,20 +118,20 @@ class Claiming:
             [(process_id, now, run) for run in runs],
         )
         records = queries.runs_by_number(connection, runs)
-        events = queries.replayed_events_of(connection, runs)
+        events, damaged = queries.replayed_events_of(connection, runs)
         messages = queries.messages_of_runs(connection, runs)
         taken: list[Claimed] = []
         for run in runs:
             record, recorded = records[run], events[run]
             # Nothing to tell of the first one: whatever follows is its work.
-            if record.epoch > 1 and _last_process(recorded) != process_id:
+            if record.epoch > 1 and run not in damaged and _last_process(recorded) != process_id:
                 last = recorded[-1]
                 data = {"process": process_id, "epoch": record.epoch}
                 event = Event(last.seq + 1, "run_claimed", max(now, last.time), None, data)
                 recorded.append(event)
                 self._transitions.add_events(run, [event])
             self._transitions.hold(record, run, recorded[-1].seq)
-            taken.append(Claimed(record, recorded, messages.get(run, [])))
+            taken.append(Claimed(record, recorded, messages.get(run, []), damaged.get(run)))
         connection.executemany(
             "UPDATE runs SET claimed_seq = ? WHERE run = ?",
             [(one.events[-1].seq, run) for run, one in zip(runs, taken, strict=True)],

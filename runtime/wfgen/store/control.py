@@ -23,8 +23,9 @@ from wfgen.checkpoints import (
 )
 from wfgen.errors import ConflictError, RunStateError
 from wfgen.events import COMPLETIONS, Event, EventType
-from wfgen.store import queries, tags
-from wfgen.store.protocol import FINISHED, ChildEnd, NewRun, RunRecord, RunStatus
+from wfgen.store import queries
+from wfgen.store.protocol import FINISHED, NewRun, RunRecord, RunStatus
+from wfgen.store.rows import insert_run, taken
 
 if TYPE_CHECKING:
     import sqlite3
@@ -86,7 +87,7 @@ class Control:
         transitions._close_hooks(row.run)
         self._connection.execute("DELETE FROM messages WHERE run = ?", (row.run,))
         transitions._cancel_children(row.run)
-        self._tell_parent(row.run)
+        transitions.tell_parent(row.run, None)
         transitions.drop(run_id)
 
     def retry(self, run_id: str) -> dict[str, Any]:
@@ -104,8 +105,7 @@ class Control:
         data = retried_from(events, what)
         if anew := self._cancelled_calls(row.run, events, "run_retried", data):
             data["anew"] = anew
-        self._record(row.run, "run_retried", data)
-        self._take_up(run_id, row.run)
+        self._take_up(run_id, row.run, self._record(row.run, "run_retried", data))
         return data
 
     def rollback(self, run_id: str, to: int, compensate: bool, keep: int | None) -> None:
@@ -117,10 +117,10 @@ class Control:
         if compensate:
             check_compensation(events, to, f"run {run_id}")
             data = {"to": to, "compensate": True, **({"anew": anew} if anew else {})}
-            self._record(row.run, "rollback_requested", data)
+            now = self._record(row.run, "rollback_requested", data)
         else:
-            self._record(row.run, "rolled_back", rolled_back(to, undone_effects(events) is not None, anew))
-        self._take_up(run_id, row.run)
+            now = self._record(row.run, "rolled_back", rolled_back(to, undone_effects(events) is not None, anew))
+        self._take_up(run_id, row.run, now)
 
     def fork(self, run_id: str, at: int, new: NewRun, replace_input: bool, keep: int | None) -> tuple[RunRecord, bool]:
         """Make a run that begins with the history of another one, up to a checkpoint."""
@@ -147,14 +147,9 @@ class Control:
         chosen = copied(events, at, run_id, seeds_from, now)
         if replace_input:
             chosen[0].payload = new.input
-        cursor = connection.execute(
-            "INSERT INTO runs (run_id, workflow, version, status, created_at, updated_at, salt, idempotency_key, tags)"
-            " VALUES (?, ?, ?, 'pending', ?, ?, ?, ?, ?)",
-            (new.run_id, new.workflow, new.version, now, now, new.salt, new.idempotency_key, tags.dumped(new.tags)),
-        )
-        run = cursor.lastrowid
-        assert run is not None
-        tags.add(connection, run, now, new.tags)
+        run = insert_run(connection, new, now)
+        if run is None:
+            raise taken(new.run_id)
         transitions.add_events(run, chosen)
         transitions.flush()
         return queries.get_by_number(connection, run), True
@@ -198,7 +193,7 @@ class Control:
         ).fetchall():
             if child_id in counted:
                 if finished_at is not None and key not in ended and of_part == first:
-                    self._tell_parent(child)
+                    self._transitions.tell_parent(child, self._events(child)[-1].data.get("type"))
             elif of_part is not None and of_part >= first:
                 # Of a part of the history that does not count: nobody listens to it any more.
                 self._transitions._cancel_children(run, key)
@@ -214,8 +209,11 @@ class Control:
         )
         return sorted(keys[child] for (child,) in cancelled if child in keys)
 
-    def _take_up(self, run_id: str, run: int) -> None:
-        """Make a run, finished or not, one that waits for a process; whoever holds it loses it."""
+    def _take_up(self, run_id: str, run: int, now: float) -> None:
+        """Make a run, finished or not, one that waits for a process; whoever holds it loses it.
+
+        What came for an unfinished one stays, a request to cancel it, too.
+        """
         connection = self._connection
         parent, key = connection.execute("SELECT parent, parent_key FROM runs WHERE run = ?", (run,)).fetchone()
         if parent is not None:  # an end that the parent has not taken yet is none any more
@@ -224,28 +222,10 @@ class Control:
             "UPDATE runs SET status = 'pending', owner = NULL, epoch = epoch + 1, claims = 0, claimed_seq = 0,"
             " wake_at = 0, finished_at = NULL, output = NULL, error_type = NULL, error = NULL, error_code = NULL,"
             " updated_at = ? WHERE run = ?",
-            (self._transitions._clock.time(), run),
+            (now, run),
         )
-        connection.execute("DELETE FROM messages WHERE run = ? AND kind = 'cancel'", (run,))
         self.settle(run)
         self._transitions.drop(run_id)
-
-    def _tell_parent(self, run: int) -> None:
-        connection = self._connection
-        status, version, output, error_type, error, code, parent, key, part = connection.execute(
-            "SELECT status, version, output, error_type, error, error_code, parent, parent_key, parent_part"
-            " FROM runs WHERE run = ?",
-            (run,),
-        ).fetchone()
-        if parent is None:
-            return
-        kind = self._events(run)[-1].data.get("type") if status == "completed" else None
-        end = ChildEnd(status, version, output, kind, error_type, error, code)
-        connection.execute(
-            "INSERT INTO messages (run, kind, name, payload)"
-            " SELECT run, 'child', ?, ? FROM runs WHERE run = ? AND finished_at IS NULL AND first_seq = ?",
-            (key, end.dump(), parent, part),
-        )
 
     def _find(self, run_id: str) -> _Row:
         self._transitions.flush()

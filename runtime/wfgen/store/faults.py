@@ -46,6 +46,11 @@ def fault(error: BaseException, path: Path) -> StoreError:
     """The store error for what SQLite, the file system or Python raised while `path` was used."""
     if isinstance(error, StoreError):
         return error
+    if isinstance(error, UnicodeEncodeError):
+        return StoreError(
+            f"{error.object!r:.80} can neither be stored nor be found: UTF-8 cannot hold it.",
+            hint="Check where the text comes from; it holds a lone surrogate, such as undecodable bytes leave.",
+        )
     if isinstance(error, OSError):
         return StoreFullError(
             f"the store {path} cannot be created: {error.strerror or error}.",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypedDict
 
+from wfgen.errors import InvalidInputError
+
 if TYPE_CHECKING:
     from collections.abc import Collection
 
@@ -49,3 +51,7 @@ class RunQuery:
     error_code: str | None = None
     before: str | None = None
     limit: int = 100
+
+    def __post_init__(self) -> None:
+        if isinstance(self.status, str):
+            raise InvalidInputError(f"status={self.status!r} is no list.", hint=f"Write status=[{self.status!r}].")

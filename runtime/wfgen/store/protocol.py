@@ -26,6 +26,9 @@ FINISHED: frozenset[str] = frozenset({"completed", "failed", "cancelled", "termi
 GIVEN_BACK: frozenset[str] = frozenset({"paused", "pending"})
 """Statuses with which an owner gives a run back in the transaction that records them."""
 
+LEFT_ALONE = 10.0
+"""Seconds after which a run that a process cannot read is tried again, there or by another one."""
+
 
 @dataclass(frozen=True, slots=True)
 class NewRun:
@@ -40,6 +43,8 @@ class NewRun:
     """Random text from which the run's hook tokens derive."""
     idempotency_key: str | None = None
     """At most one run per workflow and key."""
+    any_version: bool = False
+    """Whether a run of another version, with the same key and input, is the same start."""
     parent: tuple[RunId, str] | None = None
     """Of a child: the run that started it, and the key of its operation."""
     on_parent_end: Literal["cancel", "abandon"] = "abandon"
@@ -131,6 +136,8 @@ class Claimed:
     events: list[Event]
     """All that is recorded of it since it started, or was last continued with a new input."""
     messages: list[Message]
+    fault: WfgenError | None = None
+    """Why it cannot be read: it is to be given back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +176,8 @@ class Append:
     error: tuple[str, str, str | None] | None = None
     """Error type, message and code of a failed run."""
     consumed: list[int] = field(default_factory=list)
-    """Ids of messages that these events answer."""
+    """Ids of messages that these events answer. All must be there still: the end of a child is withdrawn when the child
+    is retried or taken back, and then the append is refused."""
     opened: list[HookRecord] = field(default_factory=list)
     closed: list[tuple[HookToken, Literal["resumed", "timed_out", "closed"]]] = field(default_factory=list)
     children: list[NewRun] = field(default_factory=list)
@@ -242,17 +250,26 @@ class Store(Protocol):
         """End a process's lease; its runs become claimable at once."""
         ...
 
-    async def claim(self, process_id: str, workflows: Collection[tuple[str, str]], limit: int) -> list[Claimed]:
+    async def claim(
+        self,
+        process_id: str,
+        workflows: Collection[tuple[str, str]],
+        limit: int,
+        families: Collection[RunId] | None = None,
+    ) -> list[Claimed]:
         """Take up to `limit` runs of these (name, version) pairs that are due and that no live process holds.
 
         Due is an unfinished run that does not wait, one whose `wake_at` has come, and one with a message that came
         after it was parked. The longest overdue come first, else the oldest. Raises each one's epoch, sets it to this
-        process, and records `run_claimed` if another process held it last.
+        process, and records `run_claimed` if another process held it last. With `families` only these runs, their
+        children and theirs are taken.
         """
         ...
 
-    async def next_wake(self, workflows: Collection[tuple[str, str]]) -> float:
-        """When the next run of these (name, version) pairs that nobody holds is due; infinite if none is."""
+    async def next_wake(
+        self, workflows: Collection[tuple[str, str]], families: Collection[RunId] | None = None
+    ) -> float:
+        """When the next run that could be claimed so is due and nobody holds it; infinite if none is."""
         ...
 
     async def release(self, run_id: RunId, epoch: int, *, wake_at: float = 0.0, seen: int = 0) -> float:
@@ -280,8 +297,8 @@ class Store(Protocol):
 
         Raises:
             UnknownHookError: no hook has the token, or it timed out or was closed.
-            UnknownRunError: no such run, or it is finished.
-            RunStateError: it is to be paused or resumed, and is finished.
+            UnknownRunError: no such run.
+            RunStateError: it is finished.
         """
         ...
 
@@ -308,7 +325,8 @@ class Store(Protocol):
     async def rollback(self, run_id: str, to: int, *, compensate: bool = False, keep: int | None = None) -> None:
         """Record `rolled_back`, or with `compensate` a `rollback_requested`; the run, finished or not, goes on there.
 
-        Whoever holds it loses it. `keep` is how many checkpoints are kept; None for all.
+        Whoever holds it loses it; a request to cancel that is not answered yet stays. `keep` is how many checkpoints
+        are kept; None for all.
 
         Raises:
             UnknownRunError: no such run.
@@ -335,8 +353,14 @@ class Store(Protocol):
         """The epochs of runs, by id."""
         ...
 
-    async def messages(self, process_id: str) -> list[Message]:
-        """Messages for runs that this process holds, oldest first."""
+    async def messages(self, process_id: str, *, after: int = 0, run_id: RunId | None = None) -> list[Message]:
+        """Messages for runs that this process holds, oldest first.
+
+        Args:
+            process_id: the process.
+            after: number of the last one that it knows. A message that is sent later has a greater one.
+            run_id: default all of its runs.
+        """
         ...
 
     def on_change(self, callback: Callable[[], None]) -> None:
@@ -378,13 +402,14 @@ class Store(Protocol):
     ) -> Sequence[str]:
         """Remove finished runs that ended before a time, with all that is recorded of them; gives their ids.
 
-        A run stays while its parent is unfinished, or a child of it is there. Fewer than `limit` may go at once, as
-        long as there are any: repeat until none does.
+        Families go from above: a run stays while its parent is there, which may be retried and hear of it again, and
+        until its children and theirs can go as well. Fewer than `limit` may go at once, as long as there are any:
+        repeat until none does.
         """
         ...
 
     async def count_prunable(self, before: float, statuses: Collection[RunStatus] | None = None) -> int:
-        """How many runs repeated `prune` would remove; a parent counts if its children can go as well."""
+        """How many runs repeated `prune` would remove."""
         ...
 
     async def history(self, run_id: str, *, after: int = 0) -> list[Event]:

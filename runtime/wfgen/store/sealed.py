@@ -14,18 +14,15 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 from wfgen.encryption import MAGIC, Keys, is_sealed_text
 from wfgen.errors import ConflictError, EncryptionError
 from wfgen.events import Event
-from wfgen.store.protocol import Append, ChildEnd, Claimed, Message, NewRun, RunRecord, Store, Verdict
+from wfgen.store.protocol import LEFT_ALONE, Append, ChildEnd, Claimed, Message, NewRun, RunRecord, Store, Verdict
 
 if TYPE_CHECKING:
     from wfgen.ids import RunId
 
 log = logging.getLogger("wfgen.engine")
 
-SEALED_DATA = ("error", "traceback", "warning", "message", "reason")
-"""Texts in the data of events that repeat what a payload, or a step's code, says."""
-
-LEFT_ALONE = 10.0
-"""Seconds after which a run that could not be opened is tried again, here or by a process that has its key."""
+SEALED_DATA = ("error", "traceback", "warning", "message", "reason", "given")
+"""Texts in the data of events that are payloads, or repeat what a payload, or a step's code, says."""
 
 T = TypeVar("T")
 
@@ -46,7 +43,6 @@ class SealedStore:
     def __init__(self, store: Store, keys: Keys | None) -> None:
         self._store = store
         self._keys = keys
-        self._refused: set[RunId] = set()
         if keys is None:
             self.append = store.append  # type: ignore[method-assign]
 
@@ -61,22 +57,13 @@ class SealedStore:
 
     async def create(self, new: NewRun, owner: str | None = None) -> tuple[RunRecord, bool]:
         """Seal a new run and record it. Raises ConflictError, as a store does."""
-        if self._keys is None:
-            record, created = await self._store.create(new, owner)
-            return self._open_record(record), created
         try:
             record, created = await self._store.create(self._seal_new(new), owner)
         except ConflictError:
-            # No value is sealed twice alike: whether it is the same input shows only when it is open.
-            if new.idempotency_key is None:
+            found = await self._same(new, lambda run, _: new.any_version or run.version == new.version)
+            if found is None:
                 raise
-            found = await self._store.list_runs(workflow=new.workflow, idempotency_key=new.idempotency_key, limit=1)
-            if not found:
-                raise
-            started = (await self._store.history(found[0].run_id))[0]
-            if found[0].version != new.version or self._open(started.payload) != new.input:
-                raise
-            record, created = found[0], False
+            record, created = found, False
         return self._open_record(record), created
 
     async def send(
@@ -88,7 +75,13 @@ class SealedStore:
         name: str | None = None,
         payload: bytes | None = None,
     ) -> Literal["sent", "duplicate"]:
-        """Seal a message and send it."""
+        """Seal a message and send it.
+
+        Raises:
+            EncryptionError: the run's own payloads cannot be opened with these keys: it could not open this one either.
+        """
+        if run_id is not None and payload is not None and self._keys is not None:
+            await self.get_run(run_id)
         return await self._store.send(kind, run_id=run_id, token=token, name=name, payload=self._seal(payload))
 
     async def terminate(self, run_id: str, reason: str | None = None) -> None:
@@ -105,17 +98,25 @@ class SealedStore:
                 run_id, at, self._seal_new(new), replace_input=replace_input, keep=keep
             )
         except ConflictError:
-            if self._keys is None or new.idempotency_key is None:
+            origin = {"forked_from": run_id, "forked_at": at}
+            found = await self._same(new, lambda _, start: {name: start.data.get(name) for name in origin} == origin)
+            if found is None:
                 raise
-            found = await self._store.list_runs(workflow=new.workflow, idempotency_key=new.idempotency_key, limit=1)
-            if not found:
-                raise
-            start = (await self._store.history(found[0].run_id))[0]
-            origin = (start.data.get("forked_from"), start.data.get("forked_at"))
-            if origin != (run_id, at) or self._open(start.payload) != new.input:
-                raise
-            record, created = found[0], False
+            record, created = found, False
         return self._open_record(record), created
+
+    async def _same(self, new: NewRun, fits: Callable[[RunRecord, Event], bool]) -> RunRecord | None:
+        """The run that has the idempotency key of a new one, if it has its input and fits: a store cannot tell.
+
+        No value is sealed twice alike: whether it is the same input shows only when it is open.
+        """
+        if self._keys is None or new.idempotency_key is None:
+            return None
+        found = await self._store.list_runs(workflow=new.workflow, idempotency_key=new.idempotency_key, limit=1)
+        if not found:
+            return None
+        start = (await self._store.history(found[0].run_id))[0]
+        return found[0] if fits(found[0], start) and self._open(start.payload) == new.input else None
 
     def _sealed_append(self, append: Append) -> Append:
         keys = self._keys
@@ -147,31 +148,33 @@ class SealedStore:
 
     # Out.
 
-    async def claim(self, process_id: str, workflows: Collection[tuple[str, str]], limit: int) -> list[Claimed]:
-        """Claim runs; those that cannot be opened with these keys are given back and named in the log."""
+    async def claim(
+        self,
+        process_id: str,
+        workflows: Collection[tuple[str, str]],
+        limit: int,
+        families: Collection[RunId] | None = None,
+    ) -> list[Claimed]:
+        """Claim runs; those that cannot be opened with these keys say so."""
         claimed = []
-        for one in await self._store.claim(process_id, workflows, limit):
+        for one in await self._store.claim(process_id, workflows, limit, families):
             try:
                 claimed.append(
                     Claimed(
                         self._open_record(one.run),
-                        [self._open_event(event) for event in one.events],
+                        self._open_events(one.events),
                         [self._open_message(message) for message in one.messages],
+                        one.fault,
                     )
                 )
             except EncryptionError as error:
-                if one.run.run_id not in self._refused:
-                    log.error("run %s is left alone: %s", one.run.run_id, error)
-                    self._refused.add(one.run.run_id)
-                again = one.run.updated_at + LEFT_ALONE
-                last = max((message.id for message in one.messages), default=0)
-                await self._store.release(one.run.run_id, one.run.epoch, wake_at=again, seen=last)
+                claimed.append(dataclasses.replace(one, fault=error))
         return claimed
 
-    async def messages(self, process_id: str) -> list[Message]:
+    async def messages(self, process_id: str, **options: Any) -> list[Message]:
         """Messages for runs that this process holds; a run with one that cannot be opened is given back."""
         opened = []
-        for message in await self._store.messages(process_id):
+        for message in await self._store.messages(process_id, **options):
             try:
                 opened.append(self._open_message(message))
             except EncryptionError as error:
@@ -198,7 +201,7 @@ class SealedStore:
 
     async def history(self, run_id: str, **options: Any) -> list[Event]:
         """Events of a run. Raises UnknownRunError; EncryptionError without its key."""
-        return [self._open_event(event) for event in await self._store.history(run_id, **options)]
+        return self._open_events(await self._store.history(run_id, **options))
 
     def _open_record(self, record: RunRecord) -> RunRecord:
         if self._keys is None and not _is_sealed(record.input, record.output):
@@ -208,13 +211,15 @@ class SealedStore:
             record, input=self._open(record.input), output=self._open(record.output), error=error
         )
 
-    def _open_event(self, event: Event) -> Event:
+    def _open_events(self, events: list[Event]) -> list[Event]:
         if self._keys is None:
-            self._open(event.payload)
-            return event
-        event.payload = self._open(event.payload)
-        event.data = self._texts(event.data, self._open_text)
-        return event
+            if _is_sealed(*[event.payload for event in events]):
+                raise _no_keys()
+            return events
+        for event in events:
+            event.payload = self._open(event.payload)
+            event.data = self._texts(event.data, self._open_text)
+        return events
 
     def _open_message(self, message: Message) -> Message:
         if message.payload is None:
@@ -255,7 +260,7 @@ def _is_sealed(*payloads: bytes | None) -> bool:
 def _no_keys() -> EncryptionError:
     return EncryptionError(
         "the payloads of this store are encrypted, and no keys are set.",
-        hint="Give the setting encryption_keys, such as env:WFGEN_KEYS.",
+        hint="Give the setting encryption_keys, such as file:keys.json or env:SHOP_KEYS.",
     )
 
 

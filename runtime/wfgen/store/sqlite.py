@@ -60,7 +60,7 @@ class SQLiteStore:
         busy_timeout: float = 10.0,
         migrations: Sequence[Migration] = MIGRATIONS,
     ) -> None:
-        self.path = path
+        self.path = path.absolute()  # who changes the folder of the process does not change the file
         self._environment = environment
         self._synchronous: Synchronous = synchronous
         self._busy_timeout = busy_timeout
@@ -70,6 +70,7 @@ class SQLiteStore:
         self._renewing = threading.Lock()
         self._heartbeat: sqlite3.Connection | None = None
         self._threads: dict[Committer | Reader, threading.Thread] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._committer: Committer | None = None
         self._reader: Reader | None = None
 
@@ -81,7 +82,7 @@ class SQLiteStore:
         """
         if self._committer is not None:
             raise StoreError(f"the store {self.path} is open already.")
-        loop = asyncio.get_running_loop()
+        loop = self._loop = asyncio.get_running_loop()
         is_gone_here = partial(is_gone, host=host_identity())
         committer = Committer(
             self.path,
@@ -171,7 +172,13 @@ class SQLiteStore:
         """End a process's lease; its runs become claimable at once."""
         await self._write(lambda transitions: transitions.claiming.leave(process_id))
 
-    async def claim(self, process_id: str, workflows: Collection[tuple[str, str]], limit: int) -> list[Claimed]:
+    async def claim(
+        self,
+        process_id: str,
+        workflows: Collection[tuple[str, str]],
+        limit: int,
+        families: Collection[RunId] | None = None,
+    ) -> list[Claimed]:
         """Take up to `limit` runs of these (name, version) pairs that are due and that no live process holds.
 
         Processes whose lease has ended, and those of this machine that are gone, lose all their runs.
@@ -179,11 +186,13 @@ class SQLiteStore:
         Raises:
             LeaseLostError: the process is not registered, or has lost its own lease.
         """
-        return await self._write(lambda transitions: transitions.claiming.claim(process_id, workflows, limit))
+        return await self._write(lambda transitions: transitions.claiming.claim(process_id, workflows, limit, families))
 
-    async def next_wake(self, workflows: Collection[tuple[str, str]]) -> float:
+    async def next_wake(
+        self, workflows: Collection[tuple[str, str]], families: Collection[RunId] | None = None
+    ) -> float:
         """When the next run of these (name, version) pairs that nobody holds is due; infinite if none is."""
-        return await self._read(lambda connection: queries.next_wake(connection, workflows))
+        return await self._read(lambda connection: queries.next_wake(connection, workflows, families))
 
     async def release(self, run_id: RunId, epoch: int, *, wake_at: float = 0.0, seen: int = 0) -> float:
         """Give a run back; gives when it is due: at `wake_at`, or at once if a message came after number `seen`.
@@ -205,7 +214,8 @@ class SQLiteStore:
 
         Raises:
             UnknownHookError: no hook has the token, or it timed out or was closed.
-            UnknownRunError: no such run, or it is finished.
+            UnknownRunError: no such run.
+            RunStateError: it is finished.
         """
         return await self._write(lambda transitions: transitions.send(kind, run_id, token, name, payload))
 
@@ -237,9 +247,9 @@ class SQLiteStore:
         """The epochs of runs, by id."""
         return await self._read(lambda connection: queries.epochs(connection, run_ids))
 
-    async def messages(self, process_id: str) -> list[Message]:
+    async def messages(self, process_id: str, *, after: int = 0, run_id: RunId | None = None) -> list[Message]:
         """Messages for runs that this process holds, oldest first."""
-        return await self._read(lambda connection: queries.messages_of_process(connection, process_id))
+        return await self._read(lambda connection: queries.messages_of_process(connection, process_id, after, run_id))
 
     def on_change(self, callback: Callable[[], None]) -> None:
         """Call `callback` on the loop soon after another connection has written; also after a heartbeat."""
@@ -329,7 +339,7 @@ class SQLiteStore:
     async def _write(self, work: Callable[[Transitions], _T], *, brief: bool = False) -> _T:
         if self._committer is None:
             raise self._closed()
-        result, settle = _promise()
+        result, settle = self._promise()
         self._committer.submit((work, settle), brief=brief)
         answer: _T = await result
         return answer
@@ -337,10 +347,19 @@ class SQLiteStore:
     async def _read(self, read: Callable[[sqlite3.Connection], _T]) -> _T:
         if self._reader is None:
             raise self._closed()
-        result, settle = _promise()
+        result, settle = self._promise()
         self._reader.submit((read, settle))
         answer: _T = await result
         return answer
+
+    def _promise(self) -> tuple[asyncio.Future[Any], Callable[[Any], None]]:
+        """What the caller waits on; nobody on another loop would ever be woken."""
+        if self._loop is not None and asyncio.get_running_loop() is not self._loop:
+            raise StoreError(
+                f"the store {self.path} is used on another event loop than the one that opened it.",
+                hint="Hand the call to that loop: `asyncio.run_coroutine_threadsafe(coroutine, loop)`.",
+            )
+        return _promise()
 
     def _others_wrote(self) -> None:
         for callback in self._callbacks:

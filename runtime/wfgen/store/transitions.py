@@ -14,12 +14,13 @@ from typing import Any, Literal
 from pydantic_core import PydanticSerializationError, to_json
 
 from wfgen.environment import Clock
-from wfgen.errors import ConflictError, LeaseLostError, StoreError, UnknownHookError, UnknownRunError, WfgenError
+from wfgen.errors import ConflictError, LeaseLostError, RunStateError, StoreError, UnknownHookError, WfgenError
 from wfgen.events import Event
-from wfgen.store import pruning, queries, tags
+from wfgen.store import pruning, queries
 from wfgen.store.claiming import Claiming
 from wfgen.store.control import Control
 from wfgen.store.protocol import FINISHED, GIVEN_BACK, Append, ChildEnd, NewRun, ProcessRecord, RunRecord, RunStatus
+from wfgen.store.rows import insert_run, taken
 
 _INSERT_EVENT = "INSERT INTO events (run, seq, type, time, key, data, payload) VALUES (?, ?, ?, ?, ?, ?, ?)"
 
@@ -88,9 +89,10 @@ class Transitions:
             self.flush()
             existing = queries.find_by_key(self._connection, new.workflow, new.idempotency_key)
             if existing is not None:
-                if (existing.version, existing.input) == (new.version, new.input):
+                is_version = new.any_version or existing.version == new.version
+                if is_version and existing.input == new.input:
                     return existing, False
-                what = "another input" if existing.version == new.version else f"version {existing.version}"
+                what = "another input" if is_version else f"version {existing.version}"
                 raise ConflictError(
                     f"the idempotency key {new.idempotency_key!r} of workflow {new.workflow!r} belongs to run "
                     f"{existing.run_id}, which was started with {what}.",
@@ -101,22 +103,9 @@ class Transitions:
             owner = None  # its lease is over: whoever lives takes the run up
         status: RunStatus = "pending" if owner is None else "running"
         epoch = 0 if owner is None else 1
-        try:
-            cursor = self._connection.execute(
-                "INSERT INTO runs (run_id, workflow, version, status, created_at, updated_at, salt, idempotency_key,"
-                " owner, epoch, claims, claimed_seq, tags) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    new.run_id, new.workflow, new.version, status, now, now, new.salt, new.idempotency_key,
-                    owner, epoch, epoch, epoch, tags.dumped(new.tags),
-                ),
-            )  # fmt: skip
-        except sqlite3.IntegrityError:
-            raise ConflictError(
-                f"there is a run {new.run_id} already.", hint="Give each run an id of its own."
-            ) from None
-        run = cursor.lastrowid
-        assert run is not None
-        tags.add(self._connection, run, now, new.tags)
+        run = insert_run(self._connection, new, now, status=status, owner=owner, epoch=epoch)
+        if run is None:
+            raise taken(new.run_id)
         data = {"workflow": new.workflow, "version": new.version}
         if owner is not None:
             data["process"] = owner
@@ -153,8 +142,8 @@ class Transitions:
             held = self._verify(run_id, append.epoch)
         if self._refused and self._refused.get(run_id) == append.epoch and not append.events:
             raise StoreError(f"an earlier append to run {run_id} was not recorded, so this one is not either.")
-        run, seq = held.run, held.seq
-        rows: list[EventRow] = []
+        run, seq, continued = held.run, held.seq, 0
+        found: list[EventRow] = []
         for event in append.events:
             seq += 1
             if event.seq != seq:
@@ -163,20 +152,17 @@ class Transitions:
                     f"number {seq}: an earlier append was not recorded, or this one was before."
                 )
             data = _encode(event.data) if event.data else None
-            rows.append((run, seq, event.type, event.time, event.key, data, event.payload))
+            found.append((run, seq, event.type, event.time, event.key, data, event.payload))
             if event.type == "run_continued":
-                self._connection.execute("UPDATE runs SET first_seq = ? WHERE run = ?", (seq, run))
-                self._close_hooks(run)
-                self._cancel_children(run)
-                self._connection.execute(
-                    "DELETE FROM messages WHERE run = ? AND (token IS NOT NULL OR kind = 'child')", (run,)
-                )
-        self._events += rows
+                continued = seq
+        if append.consumed:
+            self._consume(append)
+        self._events += found
         held.seq = seq
         if self._refused:
             self._refused.pop(run_id, None)
-        if append.consumed:
-            self._connection.executemany("DELETE FROM messages WHERE id = ?", [(id,) for id in append.consumed])
+        if continued:
+            self._start_again(run, continued)
         if append.opened:
             self._connection.executemany(
                 "INSERT INTO hooks (token, run, key, name, due, state, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -191,6 +177,23 @@ class Transitions:
             self._connection.execute("DELETE FROM messages WHERE token = ?", (token,))
         if append.status is not None:
             self._set_status(append, held)
+
+    def _consume(self, append: Append) -> None:
+        """Remove the messages that are answered. A child may have been taken up again since its end was read."""
+        if queries.count_messages(self._connection, append.consumed) < len(set(append.consumed)):
+            raise StoreError(
+                f"what is to be recorded in run {append.run_id} answers the end of a child that is at work again: "
+                "it was retried or taken back meanwhile.",
+                hint="Nothing was recorded; the run goes on from what is, and waits for the child again.",
+            )
+        self._connection.executemany("DELETE FROM messages WHERE id = ?", [(id,) for id in append.consumed])
+
+    def _start_again(self, run: int, seq: int) -> None:
+        """The part of a run that begins with event `seq` has nothing to do with what is open from before."""
+        self._connection.execute("UPDATE runs SET first_seq = ? WHERE run = ?", (seq, run))
+        self._close_hooks(run)
+        self._cancel_children(run)
+        self._connection.execute("DELETE FROM messages WHERE run = ? AND (token IS NOT NULL OR kind = 'child')", (run,))
 
     def _verify(self, run_id: str, epoch: int) -> _Held:
         """Check that this epoch still holds the run."""
@@ -216,7 +219,7 @@ class Transitions:
         return held
 
     def _set_status(self, append: Append, held: _Held) -> None:
-        now = self._clock.time()
+        now = append.events[-1].time if append.events else self._clock.time()
         if append.status not in FINISHED:
             parked = append.status == "waiting"
             self._connection.execute(
@@ -239,26 +242,16 @@ class Transitions:
         if held.has_children:
             self._cancel_children(held.run)
         if held.is_child:
-            self._tell_parent(append, held)
+            self.tell_parent(held.run, append.events[-1].data.get("type") if append.events else None)
         self.drop(append.run_id)
 
     def _create_child(self, child: NewRun, parent: _Held) -> None:
         assert child.parent is not None
         now = self._clock.time()
-        cursor = self._connection.execute(
-            "INSERT INTO runs (run_id, workflow, version, status, created_at, updated_at, salt, parent, parent_key,"
-            " on_parent_end, tags, parent_part) VALUES (?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?,"
-            " (SELECT first_seq FROM runs WHERE run = ?)) ON CONFLICT (run_id) DO NOTHING",
-            (
-                child.run_id, child.workflow, child.version, now, now, child.salt, parent.run, child.parent[1],
-                child.on_parent_end, tags.dumped(child.tags), parent.run,
-            ),
-        )  # fmt: skip
-        if cursor.rowcount:
-            assert cursor.lastrowid is not None
-            tags.add(self._connection, cursor.lastrowid, now, child.tags)
+        run = insert_run(self._connection, child, now, parent=parent.run)
+        if run is not None:
             data = {"workflow": child.workflow, "version": child.version, "parent": child.parent[0]}
-            self._events.append((cursor.lastrowid, 1, "run_started", now, None, _encode(data), child.input))
+            self._events.append((run, 1, "run_started", now, None, _encode(data), child.input))
             parent.has_children = True
 
     def hold(self, record: RunRecord, run: int, seq: int) -> None:
@@ -275,19 +268,25 @@ class Transitions:
             (run, key),
         )
 
-    def _tell_parent(self, append: Append, held: _Held) -> None:
-        """Put a child's end into the inbox of the run that started it."""
-        assert append.status is not None
-        error_type, error, error_code = append.error or (None, None, None)
-        type = append.events[-1].data.get("type") if append.events else None
-        parent, key, part, version = self._connection.execute(
-            "SELECT parent, parent_key, parent_part, version FROM runs WHERE run = ?", (held.run,)
+    def tell_parent(self, run: int, type: str | None) -> None:
+        """Put a finished run's end into the inbox of the run that started it, if one did and still listens.
+
+        Args:
+            run: its number.
+            type: class of its result, if its last event has one.
+        """
+        parent, key, part, *end = self._connection.execute(
+            "SELECT parent, parent_key, parent_part, status, version, output, error_type, error, error_code"
+            " FROM runs WHERE run = ?",
+            (run,),
         ).fetchone()
-        end = ChildEnd(append.status, version, append.output, type, error_type, _text(error), error_code)
+        if parent is None:
+            return
+        status, version, output, error_type, error, code = end
         self._connection.execute(
             "INSERT INTO messages (run, kind, name, payload)"
             " SELECT run, 'child', ?, ? FROM runs WHERE run = ? AND finished_at IS NULL AND first_seq = ?",
-            (key, end.dump(), parent, part),
+            (key, ChildEnd(status, version, output, type, error_type, error, code).dump(), parent, part),
         )
 
     def _close_hooks(self, run: int) -> None:
@@ -336,7 +335,10 @@ class Transitions:
         run, state, name, run_id, waiting = row
         if state in ("timed_out", "closed"):
             reason = "its deadline has passed" if state == "timed_out" else "it is no longer waited for"
-            raise UnknownHookError(f"the hook {name!r} of run {run_id} cannot be resumed: {reason}.")
+            raise UnknownHookError(
+                f"the hook {name!r} of run {run_id} cannot be resumed: {reason}.",
+                hint="`wfgen hooks list` shows the open ones; nothing was changed.",
+            )
         return run, state == "resumed" or bool(waiting)
 
     def _find_run(self, run_id: str, kind: str) -> tuple[int, bool]:
@@ -349,7 +351,10 @@ class Transitions:
             raise queries.unknown_run(run_id)
         run, status, finished_at, cancelling = row
         if finished_at is not None:
-            raise UnknownRunError(f"run {run_id} takes no more messages: it is {status}.")
+            raise RunStateError(
+                f"run {run_id} takes no more messages: it is {status}.",
+                hint="`wfgen runs show` tells how it ended; nothing was changed.",
+            )
         return run, kind == "cancel" and bool(cancelling)
 
 

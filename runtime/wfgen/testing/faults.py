@@ -114,4 +114,4 @@ class FaultyStepRunner(StepRunner):
     @property
     def tasks(self) -> set[asyncio.Task[Any]]:
         """The attempts that are being worked."""
-        return self._tasks
+        return set(self._tasks)

@@ -150,6 +150,7 @@ class _Host:
     """Steps that would begin beyond the end of the history."""
     process: OpenProcess = field(default_factory=OpenProcess)
     off_graph: OffGraph = "ignore"
+    record_inputs = False
     callbacks: deque[Callable[[], None]] = field(default_factory=deque)
 
     def work(self, execution: Execution) -> None:

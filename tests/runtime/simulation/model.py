@@ -23,8 +23,12 @@ if TYPE_CHECKING:
 
 ENDS = frozenset({"run_completed", "run_failed", "run_cancelled", "run_terminated"})
 
+STARTS = frozenset({"run_started", "run_continued"})
 
 MARKERS = frozenset({"rolled_back", "run_retried"})
+
+IN_A_PAUSE = frozenset({"run_claimed", "run_terminated", "rollback_requested"})
+"""What else may be recorded of a run while it is paused."""
 
 
 def name_of(key: str | None) -> str:
@@ -54,6 +58,7 @@ class ModelRun:
     """What counts: number, type and name of each completion and of each start."""
     hooks: list[tuple[int, str, str]] = field(default_factory=list)
     """Number, token and name of each hook that was opened, and counts."""
+    is_fork: bool = False
     paused: bool = False
     taken_back: bool = False
     """Whether it was rolled back or retried."""
@@ -75,6 +80,8 @@ class Model:
         """The last epoch of each run that is known to be committed."""
         self._working: dict[str, str] = {}
         """Which process works a run, unless somebody has taken it back since."""
+        self._forked: list[tuple[ModelRun, list[tuple[str, str]]]] = []
+        """New forks, with the types and names of what each has to begin with."""
         self._consumed: set[int] = set()
         """Messages that were answered."""
         self.on_start: Callable[[str, workload.Node], None] = lambda run_id, program: None
@@ -142,6 +149,10 @@ class Model:
             self._position = position
             run = self.runs.setdefault(run_id, ModelRun(run_id))
             self._event(run, seq, type, time, key, data, payload)
+        for run, given in self._forked:
+            if [(type, name) for _, type, name in run.log[1:]] != given:
+                self._problem(f"fork {run.run_id} was given {run.log}, not {given}")
+        self._forked.clear()
 
     def _event(self, run: ModelRun, seq: int, type: str, time: float, key: str | None, data: Any, payload: Any) -> None:
         what = f"event {seq} ({type} {key or ''}) of {run.run_id}"
@@ -158,13 +169,19 @@ class Model:
             self._take_back(run, json.loads(data)["to"])
         elif type in ("run_paused", "run_resumed"):
             run.paused = type == "run_paused"
-        if type in ("run_started", "run_continued"):
-            run.paused = False
+        elif run.paused and type not in IN_A_PAUSE:
+            self._problem(f"{what} is recorded in a pause")
+        if type in STARTS:
             run.log.append((seq, type, ""))
         if type == "run_started":
-            run.program, run.parent = json.loads(payload), json.loads(data).get("parent")
+            start = json.loads(data)
+            run.program, run.parent, run.is_fork = json.loads(payload), start.get("parent"), "forked_from" in start
             run.needs = workload.requirements(run.program)[0]
             run.steps = workload.steps(run.program)
+            if run.is_fork:
+                part = [entry for entry in self.runs[start["forked_from"]].log if entry[0] <= start["forked_at"]]
+                begin = max(index for index, (_, type, _) in enumerate(part) if type in STARTS)
+                self._forked.append((run, [(type, name) for _, type, name in part[begin + 1 :]]))
             self.on_start(run.run_id, run.program)
         elif type in ENDS:
             run.end = type
@@ -239,7 +256,7 @@ class Model:
             elif status == "failed":
                 if not workload.fails(run.program) or "is meant to" not in error:
                     self._problem(f"run {run_id} failed: {error}")
-            elif (run_id, status) not in cancelled and parent is None:
+            elif (run_id, status) not in cancelled and parent is None and not (run.is_fork and run.cancels):
                 self._problem(f"run {run_id} is {status}, and nobody asked for it")
             self._check_undone(run, status)
         (left,) = self._connection.execute("SELECT count(*) FROM messages").fetchone()
@@ -248,7 +265,7 @@ class Model:
 
     def _check_undone(self, run: ModelRun, status: str) -> None:
         """What was done since the last start is undone if the run does not succeed, and only then."""
-        begin = max(index for index, (_, type, _) in enumerate(run.log) if type in ("run_started", "run_continued"))
+        begin = max(index for index, (_, type, _) in enumerate(run.log) if type in STARTS)
         names = {name for _, type, name in run.log[begin:] if type == "step_completed"}
         undone = {name for name in names if name.startswith("undo ")}
         if status in ("completed", "terminated"):

@@ -7,12 +7,16 @@ from typing import Any
 
 import pytest
 
+from wfgen import checkpoints
 from wfgen.claims import Claims
 from wfgen.hooks import OpenHooks
+from wfgen.pausing import Pausing
 from wfgen.recorder import Recorder
 from wfgen.replay import Replay
 from wfgen.step_runner import StepRunner
 from wfgen.steps import OpenSteps
+from wfgen.store import control
+from wfgen.store.claiming import Claiming
 from wfgen.store.transitions import Transitions
 
 Mutation = Callable[[pytest.MonkeyPatch], None]
@@ -107,6 +111,22 @@ def never_claims_again(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Claims, "release", lambda self, run_id, epoch, *waiting: None)
 
 
+def pauses_go_on(patch: pytest.MonkeyPatch) -> None:
+    """A run that is taken up from a pause does not say so."""
+    patch.setattr(Pausing, "begin", lambda self: None)
+
+
+def forks_begin_too_soon(patch: pytest.MonkeyPatch) -> None:
+    """A fork begins before the checkpoint."""
+    patch.setattr(control, "copied", lambda events, at, *origin: checkpoints.copied(events, at - 1, *origin))
+
+
+def parked_for_good(patch: pytest.MonkeyPatch) -> None:
+    """A run that left memory is due when it was to go on by itself, whatever came meanwhile."""
+    release = Claiming.release
+    patch.setattr(Claiming, "release", lambda self, run, epoch, at, seen: release(self, run, epoch, at, 1 << 60))
+
+
 MUTATIONS: dict[str, Mutation] = {
     mutation.__name__: mutation
     for mutation in (
@@ -119,5 +139,8 @@ MUTATIONS: dict[str, Mutation] = {
         time_goes_back,
         acknowledged_too_soon,
         never_claims_again,
+        pauses_go_on,
+        forks_begin_too_soon,
+        parked_for_good,
     )
 }

@@ -111,7 +111,7 @@ class Process:
         """Free what it held, after the simulation: none of its code is to run later, when memory is collected."""
         self.dead = True
         if self.engine is not None:
-            for execution in self.engine._executions.values():
+            for execution in self.engine.executions.values():
                 execution.drop()
         for task in self.loop.tasks:
             if not task.done():
@@ -124,7 +124,7 @@ class Process:
         try:
             await self.store.open()
             engine = Engine(self.store, self._registry, self._settings, self.environment)
-            self.store.on_change(engine._changed)
+            self.store.on_change(engine.changed)
             await engine.start()
             self.engine = engine
             await self._leaving.wait()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import json
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from wfgen.engine import Engine
-from wfgen.errors import RunStateError, StoreError, UnknownHookError, UnknownRunError, WfgenError
+from wfgen.errors import ConflictError, RunStateError, StoreError, UnknownHookError, UnknownRunError, WfgenError
 from wfgen.settings import Settings
 from wfgen.store.schema import open_file
 
@@ -59,8 +60,12 @@ class Simulation:
         self.world = World(seed, path, faults)
         self.registry = workload.registry()
         self._random = random.Random(f"{seed} customers")
+        self._forks = random.Random(f"{seed} forks")
         self._settings = Settings(
-            project=path.parent, lease=f"{LEASE:g}s", concurrency=self._random.choice((2, 5, 100))
+            project=path.parent,
+            lease=f"{LEASE:g}s",
+            concurrency=self._random.choice((2, 5, 100)),
+            resident=random.Random(f"{seed} resident").choice((0, 1, 1000, 1000)),
         )
         self._names = itertools.count(1)
         self._seats: list[Process] = []
@@ -185,6 +190,8 @@ class Simulation:
             self._take_back(run_id)
         if self._random.random() < 0.3 and self._model.runs[run_id].parent is None and workload.fails(program):
             self._again_if_failed(run_id)
+        if self._forks.random() < 0.08 and self._model.runs[run_id].parent is None:
+            self._fork(run_id)
         if self._random.random() < 0.2:
             when = self.world.now + self._random.uniform(0, 10)
             self._insist(when, lambda engine: engine.controls.pause(run_id))
@@ -215,6 +222,19 @@ class Simulation:
                 await engine.controls.rollback(run_id, to, compensate=compensate)
 
         self._insist(self.world.now + self._random.uniform(0, 20), act)
+
+    def _fork(self, run_id: str) -> None:
+        """Make a run that goes on from one of the checkpoints of this one."""
+        point = self._forks.random()
+
+        async def act(engine: Engine) -> None:
+            checkpoints = await engine.controls.checkpoints(run_id)
+            at = checkpoints[int(point * len(checkpoints))].seq
+            # Whoever asks a second time, since nobody has answered, may mean another checkpoint by now.
+            with contextlib.suppress(ConflictError):
+                await engine.controls.fork(run_id, at, idempotency_key=f"fork of {run_id}")
+
+        self._insist(self.world.now + self._forks.uniform(0, 20), act)
 
     def _again_if_failed(self, run_id: str) -> None:
         """Retry a run soon after it may have failed."""
@@ -304,6 +324,9 @@ def _counts(path: Path, simulation: Simulation) -> dict[str, int]:
     counts |= {
         f"status {status}": n for status, n in connection.execute("SELECT status, count(*) FROM runs GROUP BY 1")
     }
+    (counts["forked"],) = connection.execute(
+        "SELECT count(*) FROM events WHERE type = 'run_started' AND data LIKE '%forked_from%'"
+    ).fetchone()
     (counts["claims"],) = connection.execute("SELECT sum(epoch) FROM runs").fetchone()
     connection.close()
     counts["refused"] = simulation.world.model.refused

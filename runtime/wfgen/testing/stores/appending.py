@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from wfgen.errors import LeaseLostError, StoreError, UnknownHookError, UnknownRunError
+from wfgen.errors import LeaseLostError, RunStateError, StoreError, UnknownHookError, UnknownRunError
 from wfgen.events import Event
 from wfgen.ids import RunId
 from wfgen.store.protocol import Append, Verdict
@@ -126,17 +126,17 @@ async def a_finished_run_is_closed(desk: Desk) -> None:
     assert await record(store, "r1", 1, step(2), opened=[hook("r1", "t1")], status="waiting") is None
     await store.send("hook", run_id=RunId("r1"), name="other", payload=b"1")
     await store.send("cancel", run_id=RunId("r1"))
-    desk.clock.now += 5
-    ending = step(3, type="run_completed", payload=b"42")
+    ending = replace(step(3, type="run_completed", payload=b"42"), time=desk.clock.now + 5)
+    desk.clock.now += 7  # a commit that took its time
     assert await record(store, "r1", 1, ending, status="completed", output=b"42") is None
     finished = await store.get_run("r1")
     assert (finished.status, finished.output, finished.owner) == ("completed", b"42", None)
-    assert finished.finished_at == finished.updated_at == desk.clock.now
+    assert finished.finished_at == finished.updated_at == ending.time, "its last event tells when it ended"
     assert [h.state for h in await store.hooks(state=None)] == ["closed"]
     assert await store.messages(process) == []
     assert isinstance(await record(store, "r1", 1, step(4)), LeaseLostError)
     assert await store.claim(process, [FLOW], 1) == []
-    with raises(UnknownRunError, match="completed"):
+    with raises(RunStateError, match="completed"):
         await store.send("cancel", run_id=RunId("r1"))
     with raises(UnknownHookError, match="approval"):
         await store.send("hook", token="t1")

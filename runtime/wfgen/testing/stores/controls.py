@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from wfgen.errors import ConflictError, LeaseLostError, RunStateError, UnknownHookError, UnknownRunError
+from wfgen.errors import ConflictError, LeaseLostError, RunStateError, StoreError, UnknownHookError, UnknownRunError
 from wfgen.events import Event
 from wfgen.ids import RunId
 from wfgen.store.protocol import ChildEnd, Store
@@ -168,7 +168,7 @@ async def a_failed_run_is_claimed_again_when_it_is_retried(desk: Desk) -> None:
 
 @check
 async def taking_a_run_back_brings_hooks_and_messages_in_line(desk: Desk) -> None:
-    """Hooks that count are as the history says, others are closed; the owner is fenced."""
+    """Hooks that count are as the history says, others are closed; the owner is fenced. A request to cancel stays."""
     store, process = await held(
         desk,
         event(2, "hook_created", "0/early", token="early"),
@@ -186,7 +186,7 @@ async def taking_a_run_back_brings_hooks_and_messages_in_line(desk: Desk) -> Non
     assert states == {"early": "open", "late": "closed"}
     assert isinstance(await record(store, "r", 1, step(6)), LeaseLostError)
     one = await claim_one(store, process)
-    assert [message.name for message in one.messages] == ["any"]
+    assert [(message.kind, message.name) for message in one.messages] == [("hook", "any"), ("cancel", None)]
     assert await store.send("hook", token="early", payload=b"1") == "sent"
 
 
@@ -213,6 +213,33 @@ async def taking_a_run_back_with_children(desk: Desk) -> None:
     seq = ours["lost"].events[-1].seq + 1
     await record(store, "lost", ours["lost"].run.epoch, event(seq, "run_cancelled"), status="cancelled")
     assert [m.name for m in await store.messages(process)] == ["0/kept"]
+
+
+@check
+async def the_end_of_a_child_that_goes_on_again_is_not_recorded(desk: Desk) -> None:
+    """Its parent's owner may have read it before: what answers it is refused, and leaves nothing."""
+    store, process = await held(desk)
+    kid = new("c", parent=(R, "0/call"))
+    await record(store, "r", 1, event(2, "child_started", "0/call", run_id="c"), children=[kid])
+    child = await claim_one(store, process)
+    failed = event(2, "run_failed", None, error_type="E", error="e")
+    assert await record(store, "c", child.run.epoch, failed, status="failed", error=("E", "e", None)) is None
+    (read,) = await store.messages(process)
+    await store.send("hook", run_id=R, name="word", payload=b"1")
+    kept = (await store.messages(process))[1]
+    await store.retry("c")
+    answer = event(3, "child_failed", "0/call", run_id="c")
+    verdict = await record(store, "r", 1, answer, consumed=[kept.id, read.id])
+    assert isinstance(verdict, StoreError)
+    assert not isinstance(verdict, LeaseLostError)
+    assert [message.id for message in await store.messages(process)] == [kept.id]
+    assert await types(store) == ["run_started", "child_started"]
+    child = await claim_one(store, process)
+    seq = child.events[-1].seq + 1
+    done = Event(seq, "run_completed", AT, None, {})
+    assert await record(store, "c", child.run.epoch, done, status="completed", output=b"7") is None
+    new_end = (await store.messages(process))[-1]
+    assert await record(store, "r", 1, event(3, "child_completed", "0/call"), consumed=[new_end.id]) is None
 
 
 @check

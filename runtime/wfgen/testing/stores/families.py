@@ -101,6 +101,26 @@ async def children_are_cancelled_by_their_policy(desk: Desk, how: str) -> None:
 
 
 @check
+async def a_family_is_claimed_alone(desk: Desk) -> None:
+    """With `families` a claim takes these runs, their children and theirs, and none of the others that are due."""
+    store: Store = await desk.open()
+    process = await desk.register(store)
+    await store.create(new("p"))
+    await store.create(new("alone"))
+    mine = [RunId("p")]
+    assert [one.run.run_id for one in await store.claim(process, [FLOW], 10, mine)] == ["p"]
+    assert await record(store, "p", 1, step(2), children=[child("c")]) is None
+    assert await store.next_wake([FLOW], mine) == 0
+    assert await store.claim(process, [("other", "1")], 10, mine) == []
+    assert [one.run.run_id for one in await store.claim(process, [FLOW], 10, mine)] == ["c"]
+    assert await record(store, "c", 1, step(2), children=[child("g", parent="c")]) is None
+    assert [one.run.run_id for one in await store.claim(process, [FLOW], 10, mine)] == ["g"]
+    assert await store.claim(process, [FLOW], 10, []) == []
+    assert await store.next_wake([FLOW], mine) == float("inf")
+    assert [one.run.run_id for one in await store.claim(process, [FLOW], 10)] == ["alone"]
+
+
+@check
 async def a_run_that_starts_again_leaves_its_past_behind(desk: Desk) -> None:
     """The next owner gets the events from there on, the new input, and no answers to old questions."""
     store, process, _ = await family(desk, child("c"))
@@ -122,6 +142,35 @@ async def a_run_that_starts_again_leaves_its_past_behind(desk: Desk) -> None:
     assert claimed.run.input == b"5"
     assert [e.seq for e in await store.history("p")] == [1, 2, 3, 4, 5, 6]
     assert await record(store, "p", 2, step(7)) is None
+
+
+@check
+async def a_new_start_that_is_refused_changes_nothing(desk: Desk) -> None:
+    """Hooks, children and messages stay as they are when a later event of the append cannot be recorded."""
+    store, process, _ = await family(desk, child("c", on_parent_end="cancel"))
+    opened = Event(3, "hook_created", 1_800_000_000.5, "0/approval")
+    assert await record(store, "p", 1, opened, opened=[hook("p", "t")]) is None
+    await store.send("hook", token="t", payload=b"1")
+    again = Event(4, "run_continued", 1_800_000_000.5, None, {"version": "1"}, b"5")
+    assert await record(store, "p", 1, again, step(9)) is not None
+    assert [(m.run_id, m.kind) for m in await store.messages(process)] == [("p", "hook")]
+    assert [h.state for h in await store.hooks(run_id="p", state=None)] == ["open"]
+    assert (await store.get_run("p")).input == b'{"a":1}'
+
+
+@check
+async def a_message_is_answered_by_a_new_start(desk: Desk) -> None:
+    """What the last event before it answers is recorded with it."""
+    store, process, _ = await family(desk)
+    opened = Event(3, "hook_created", 1_800_000_000.5, "0/approval")
+    assert await record(store, "p", 1, opened, opened=[hook("p", "t")]) is None
+    await store.send("hook", token="t", payload=b"1")
+    (message,) = await store.messages(process)
+    resumed = Event(4, "hook_resumed", 1_800_000_000.5, "0/approval", {}, b"1")
+    again = Event(5, "run_continued", 1_800_000_000.5, None, {"version": "1"}, b"5")
+    closed = [("t", "resumed")]
+    assert await record(store, "p", 1, resumed, again, consumed=[message.id], closed=closed) is None
+    assert await store.messages(process) == []
 
 
 @check

@@ -60,7 +60,11 @@ async def messages_are_oldest_first(desk: Desk) -> None:
     await store.claim(process, [FLOW], 2)
     for n in range(6):
         await store.send("hook", run_id=RunId(f"r{1 + n % 2}"), name="n", payload=str(n).encode())
-    assert [m.payload for m in await store.messages(process)] == [b"0", b"1", b"2", b"3", b"4", b"5"]
+    found = await store.messages(process)
+    assert [m.payload for m in found] == [b"0", b"1", b"2", b"3", b"4", b"5"]
+    assert await store.messages(process, after=found[2].id) == found[3:]
+    assert await store.messages(process, run_id=RunId("r2")) == found[1::2]
+    assert await store.messages(process, after=found[5].id) == []
 
 
 @check
