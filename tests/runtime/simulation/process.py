@@ -113,7 +113,8 @@ class Process:
         if self.engine is not None:
             for execution in self.engine.executions.values():
                 execution.drop()
-        for task in self.loop.tasks:
+        # The loop knows those that it made; attempts of steps make their own.
+        for task in [*self.loop.tasks, *asyncio.all_tasks(self.loop)]:
             if not task.done():
                 task._log_destroy_pending = False  # type: ignore[attr-defined]
                 with contextlib.suppress(BaseException):
