@@ -7,10 +7,10 @@ STAMP  := $(VENV)/.installed
 JOBS   ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench pins clean format
+.PHONY: help demo demo-workers test check bench pins clean format
 
 help: ## Show this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # Hashes and editable installs exclude each other: third-party pins first, then the members without dependencies.
 $(STAMP): requirements.txt pyproject.toml $(MEMBERS:%=%/pyproject.toml)
@@ -22,6 +22,9 @@ $(STAMP): requirements.txt pyproject.toml $(MEMBERS:%=%/pyproject.toml)
 
 demo: $(STAMP) ## Kill a workflow in the middle and watch it finish
 	$(BIN)/python examples/orders/demo.py
+
+demo-workers: $(STAMP) ## Kill one of three kinds of workers on PostgreSQL and watch its work being taken over
+	$(BIN)/python examples/studio/demo.py
 
 test: $(STAMP) ## Run all tests
 	$(BIN)/python -m pytest -n $(JOBS)

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import imports
+import postgres
 import prebuild
 import typecheck
 import watch
@@ -42,10 +43,10 @@ def peers() -> Path:
     return python
 
 
-def measure(python: Path, script: str, *arguments: object) -> dict[str, float]:
-    """Run a script that prints one JSON object, in a fresh folder on this file system."""
+def measure(python: Path, script: str, *arguments: object, place: str | None = None) -> dict[str, float]:
+    """Run a script that prints one JSON object, in a fresh folder on this file system, or on a `place` by URL."""
     with tempfile.TemporaryDirectory(dir=HERE, prefix=".store-") as folder:
-        command = [str(python), str(HERE / script), folder, *map(str, arguments)]
+        command = [str(python), str(HERE / script), place or folder, *map(str, arguments)]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
         return figures
@@ -119,6 +120,7 @@ def main() -> None:
         "latency": latency,
         "recovery": recovery,
         "parking": parking,
+        "postgres": lambda rounds: postgres.rows(rounds, peers, measure),
         "imports": imports.rows,
         "prebuild": prebuild.rows,
         "watch": watch.rows,

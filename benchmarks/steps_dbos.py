@@ -1,6 +1,6 @@
-"""Durable steps of DBOS on SQLite, set to WAL and synchronous=FULL as ours is. Prints one JSON object of figures.
+"""Durable steps of DBOS on PostgreSQL, or on SQLite, set to WAL and synchronous=FULL. Prints one JSON object.
 
-Runs in the peers' environment. Arguments: folder for the store, runs one at a time, runs at once.
+Runs in the peers' environment. Arguments: folder for the store or URL of a database, runs one at a time, runs at once.
 """
 
 from __future__ import annotations
@@ -16,8 +16,13 @@ from dbos import DBOS, DBOSConfig
 STEPS = 10
 
 
+ON_SQLITE = "://" not in sys.argv[1]
+
+
 @sqlalchemy.event.listens_for(sqlalchemy.engine.Engine, "connect")
 def _durable(connection: object, _: object) -> None:
+    if not ON_SQLITE:
+        return
     connection.execute("PRAGMA journal_mode=WAL")  # type: ignore[attr-defined]
     connection.execute("PRAGMA synchronous=FULL")  # type: ignore[attr-defined]
 
@@ -53,7 +58,7 @@ async def main() -> None:
 if __name__ == "__main__":
     config: DBOSConfig = {
         "name": "bench",
-        "system_database_url": f"sqlite:///{sys.argv[1]}/dbos.sqlite",
+        "system_database_url": f"sqlite:///{sys.argv[1]}/dbos.sqlite" if ON_SQLITE else sys.argv[1],
         "log_level": "ERROR",
         "run_admin_server": False,
     }

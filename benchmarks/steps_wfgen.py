@@ -1,6 +1,6 @@
-"""Durable steps of wfgen on SQLite (WAL, synchronous=FULL). Prints one JSON object of figures.
+"""Durable steps of wfgen on SQLite (WAL, synchronous=FULL) or PostgreSQL. Prints one JSON object of figures.
 
-Arguments: folder for the store, runs one at a time, runs at once.
+Arguments: folder for the store or URL of a database, runs one at a time, runs at once.
 """
 
 from __future__ import annotations
@@ -63,10 +63,11 @@ async def last_against_first(engine: Engine) -> float:
 
 
 async def main() -> None:
-    folder, single, many = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    place, single, many = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    settings = Settings(engine=place) if "://" in place else Settings(project=Path(place))
     registry = Registry("none")
     registry.collect(globals())
-    async with open_engine(registry, Settings(project=folder)) as engine:
+    async with open_engine(registry, settings) as engine:
         await one_at_a_time(engine, 3, False)
         figures = {
             "one": await one_at_a_time(engine, single, False),

@@ -9,6 +9,14 @@ from typing import Any
 
 import pytest
 
+from .postgres import (  # noqa: F401
+    oldest_postgres_server,
+    oldest_postgres_url,
+    own_postgres,
+    postgres_server,
+    postgres_url,
+)
+
 Validate = Callable[[Any, str], None]
 
 

@@ -1,4 +1,4 @@
-"""What the sources are compared with: a lock file, a manifest, or the sources at a git revision."""
+"""What the sources are compared with: a lock file, a manifest, the sources at a git revision, or what was deployed."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ from wfgen_inspector.compatibility.errors import RevisionError
 from wfgen_inspector.compatibility.snapshot import LOCK, Snapshot, read, snapshot
 
 if TYPE_CHECKING:
+    from wfgen.manifest import Manifest
     from wfgen.settings import Settings
 
+STORE = "store"
+"""What `--against` calls the store of the setting `engine`."""
 LIMIT = 120.0
 """Seconds after which git is given up."""
 _REGULAR = (b"100644", b"100755")
@@ -29,20 +32,29 @@ class Baseline:
     """What it is called in messages."""
     is_lock: bool = False
     """Whether it is the project's own lock file."""
+    forgotten: tuple[str, ...] = ()
+    """Versions that were deployed once and that nothing needs any more: they are not compared."""
 
 
-def baseline(settings: Settings, against: str | None) -> Baseline | None:
+def baseline(settings: Settings, against: str | None, today: Manifest) -> Baseline | None:
     """What to compare with: what `--against` names, else the project's lock file if there is one.
 
     Args:
         settings: of the project.
-        against: a file, the folder of a manifest, or a git revision. A file goes first: `./name` is never a revision,
-            `refs/heads/name` never a file.
+        against: `store`, a file, the folder of a manifest, or a git revision. A file goes before a revision: `./name`
+            is always a file, `refs/heads/name` never one.
+        today: what the sources define.
 
     Raises:
         LockError: the file cannot be read.
         RevisionError: it is no revision that git knows, or there is no repository.
+        DeploymentError: the store does not tell what was deployed.
+        StoreError: the store cannot be read.
     """
+    if against == STORE:
+        from wfgen_cli.deployed import deployed
+
+        return deployed(settings, today)
     lock = settings.project / LOCK
     if against is None:
         return Baseline(read(lock), LOCK, is_lock=True) if lock.exists() else None

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from wfgen_cli.options import GroupedCommand, Project, example, new_app
+from wfgen_cli.options import EngineUrl, GroupedCommand, Project, example, new_app
 
 app = new_app()
 
@@ -103,9 +103,9 @@ def check(
         str | None,
         typer.Option(
             "--against",
-            metavar="REF|FILE",
-            help="Compare with the sources at a git revision, a lock file or a manifest. Default: wfgen.lock.json, if "
-            "there is one.",
+            metavar="REF|FILE|store",
+            help="Compare with the sources at a git revision, a lock file, a manifest, or what was deployed to the "
+            "store last. Default: wfgen.lock.json, if there is one.",
             rich_help_panel=_WHAT,
         ),
     ] = None,
@@ -118,6 +118,7 @@ def check(
         ),
     ] = False,
     project: Project = None,
+    engine: EngineUrl = None,
 ) -> None:
     """Look for what would break; only with --fix is anything written.
 
@@ -127,7 +128,7 @@ def check(
     from wfgen_cli.failures import FOUND
     from wfgen_cli.project import load_settings
 
-    settings = load_settings(project, select=_codes(select), ignore=_codes(ignore))
+    settings = load_settings(project, engine=engine, select=_codes(select), ignore=_codes(ignore))
     named = looking.named(paths or (), settings)
     wanted = looking.Wanted(files=named, types=not no_types, against=against, live=live)
     report = reporting.Report(

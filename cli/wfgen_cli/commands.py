@@ -26,8 +26,11 @@ COMMANDS = {
     "start": "start",
     "runs": "runs",
     "hooks": "hooks",
+    "jobs": "jobs",
     "worker": "worker",
+    "workers": "workers",
     "keys": "keys",
+    "migrate": "migrate",
     "doctor": "doctor",
 }
 """Command -> its module in this package, in the order of the help."""

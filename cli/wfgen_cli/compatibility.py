@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 COMPARED = (*CODES.values(), UNLOCKED)
 LIVE = ("WF506", "WF507")
+SHOWN = 10
+"""Versions that one note names."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,9 @@ class Compatibility:
     def note(self) -> None:
         """Tell on stderr what became of each workflow that has changed, and which runs are in flight."""
         changed = [change for change in self.changes if change.verdict != "unchanged"]
+        if self.baseline is not None and self.baseline.forgotten:
+            listed = ", ".join(self.baseline.forgotten[:SHOWN]) + (", …" * (len(self.baseline.forgotten) > SHOWN))
+            terminal.note(terminal.printable(f"Not compared, since nothing needs them any more: {listed}."))
         if self.baseline is not None and changed:
             rows = [(c.entry.name, c.entry.version, c.verdict) for c in changed]
             width = [max(len(row[i]) for row in rows) for i in (0, 1)]
@@ -75,16 +80,17 @@ def compared(
     Args:
         settings: of the project.
         inspection: of its sources.
-        against: a git revision, a lock file or a manifest; None for the project's lock file, if there is one.
+        against: `store`, a git revision, a lock file or a manifest; None for the project's lock file, if there is one.
         live: whether the store is asked for runs in flight.
         edited: what counts in place of what is on disk.
 
     Raises:
         LockError: the lock file or manifest cannot be read.
         RevisionError: git does not know the revision.
+        DeploymentError: the store does not tell what was deployed.
         StoreError: the store cannot be read.
     """
-    given = baseline(settings, against)
+    given = baseline(settings, against, inspection.manifest)
     now = snapshot(inspection.manifest)
     today = Today(inspection.manifest, lambda file: read(settings.project / file, edited))
     found: list[Diagnostic] = []

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import platform
+import re
 import sys
 import tomllib
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,7 +17,7 @@ from wfgen_cli.options import AsJson, EngineUrl, Project, example, new_app
 
 if TYPE_CHECKING:
     from wfgen.settings import Settings
-    from wfgen_cli.health import Finding
+    from wfgen_cli.diagnosis import Finding
 
 app = new_app()
 
@@ -24,13 +25,21 @@ PACKAGES = ("wfgen-runtime", "wfgen-inspector", "wfgen-templates", "wfgen-codege
 _STYLES = {"ok": "green", "info": "cyan", "problem": "red"}
 
 
-@app.command(epilog=example("wfgen doctor", "wfgen doctor --json"))
-def doctor(project: Project = None, engine: EngineUrl = None, as_json: AsJson = False) -> None:
-    """Look for what is wrong with this installation and project.
+@app.command(epilog=example("wfgen doctor", "wfgen doctor run_0123456789abcdef", "wfgen doctor --json"))
+def doctor(
+    run_id: Annotated[
+        str | None,
+        typer.Argument(metavar="RUN_ID", help="Only say why this run does not move.", show_default=False),
+    ] = None,
+    project: Project = None,
+    engine: EngineUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Look for what is wrong with this installation and project, and for runs and jobs that do not move.
 
-    Python, wfgen, settings, the generated package, the store, its runs and its processes.
+    Python, wfgen, settings, the generated package, the store, its processes, runs and queues. The store is only read.
 
-    Exit code 1 when there is a problem.
+    Exit code 0: no problem; 1: there is one; 2: it could not be looked.
     """
     from wfgen_cli import terminal
     from wfgen_cli.health import store_health
@@ -38,7 +47,8 @@ def doctor(project: Project = None, engine: EngineUrl = None, as_json: AsJson = 
 
     settings = load_settings(project, engine=engine)
     outputs, known = _outputs(settings)
-    findings = [*_versions(), *_settings(settings, engine), outputs, *asyncio.run(store_health(settings, known))]
+    around = [] if run_id is not None else [*_versions(), *_settings(settings, engine), outputs]
+    findings = [*around, *asyncio.run(store_health(settings, known, run_id))]
     problems = sum(f.state == "problem" for f in findings)
     if as_json:
         listed = [
@@ -57,7 +67,7 @@ def doctor(project: Project = None, engine: EngineUrl = None, as_json: AsJson = 
 
 
 def _versions() -> list[Finding]:
-    from wfgen_cli.health import Finding
+    from wfgen_cli.diagnosis import Finding
 
     found = [Finding("python", "ok", f"{platform.python_version()} at {sys.executable}")]
     versions: dict[str, str | None] = {}
@@ -81,7 +91,7 @@ def _versions() -> list[Finding]:
 
 
 def _settings(settings: Settings, engine: str | None) -> list[Finding]:
-    from wfgen_cli.health import Finding
+    from wfgen_cli.diagnosis import Finding
 
     path = settings.project / "pyproject.toml"
     table: dict[str, Any] = {}
@@ -107,13 +117,13 @@ def _settings(settings: Settings, engine: str | None) -> list[Finding]:
 
 def _without_password(url: str) -> str:
     scheme, separator, rest = url.partition("://")
-    return f"{scheme}{separator}{rest.rpartition('@')[2]}"
+    return re.sub(r"(?i)(password=)[^&]*", r"\1…", f"{scheme}{separator}{rest.rpartition('@')[2]}")
 
 
 def _outputs(settings: Settings) -> tuple[Finding, frozenset[tuple[str, str]]]:
     """Whether the generated package is up to date, and the workflows (name, version) that the sources define."""
     from wfgen.errors import WfgenError
-    from wfgen_cli.health import Finding
+    from wfgen_cli.diagnosis import Finding
     from wfgen_cli.terminal import count
     from wfgen_codegen import plan, render
     from wfgen_inspector import inspect

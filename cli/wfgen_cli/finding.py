@@ -63,7 +63,7 @@ async def live_processes(store: Store) -> Collection[str]:
     """Ids of the processes whose lease stands."""
     from wfgen.store.processes import host_identity, is_gone
 
-    here, now = host_identity(), time.time()
+    here, now = host_identity(), store.clock.time()
     return {p.process_id for p, until in await store.processes() if until >= now and not is_gone(p, here)}
 
 

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import sqlite3
+import asyncio
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from wfgen.environment import Environment
-from wfgen.errors import StoreError
+from wfgen.errors import UnknownRunError
 from wfgen.events import Event
 from wfgen.manifest import Span
-from wfgen.store import queries
-from wfgen.store.engines import open_store
-from wfgen.store.faults import fault
-from wfgen.store.filters import RunQuery
-from wfgen.store.listing import list_runs
-from wfgen.store.schema import APPLICATION_ID, MIGRATIONS
-from wfgen.store.sqlite import SQLiteStore
 from wfgen_cli import terminal
+from wfgen_cli.finding import UNFINISHED
+from wfgen_cli.stores import place_of, reading
 from wfgen_inspector.compatibility.acceptance import Replay
 from wfgen_inspector.compatibility.shapes import START, Operation, operations
 from wfgen_inspector.compatibility.snapshot import LockedWorkflow, Snapshot
@@ -64,8 +56,8 @@ class Flights:
     flights: tuple[Flight, ...]
     workflows: dict[str, LockedWorkflow]
     """Today's, by name and version."""
-    missing: Path | None = None
-    """The store's file, if it does not exist yet."""
+    missing: str | None = None
+    """The store, if it does not exist yet."""
     is_cut: bool = False
     """Whether there are more than were looked at."""
 
@@ -159,16 +151,21 @@ def look_at(settings: Settings, today: Snapshot, *, is_complete: bool = True) ->
         ConfigurationError: the engine's URL is none.
         StoreError: the store cannot be read.
     """
-    store = open_store(settings.engine, settings.project, Environment())
-    if not isinstance(store, SQLiteStore):
-        raise StoreError("this engine cannot be looked at yet.", hint="`--live` reads SQLite stores.")
-    if not store.path.exists():
-        return Flights((), today.workflows, missing=store.path)
+    return asyncio.run(_look_at(settings, today, is_complete))
+
+
+async def _look_at(settings: Settings, today: Snapshot, is_complete: bool) -> Flights:
     found: list[Flight] = []
-    with _reading(store.path) as connection:
-        runs = list_runs(connection, RunQuery(status=("pending", "running", "waiting", "paused"), limit=MOST + 1))
+    async with reading(settings) as store:
+        if store is None:
+            return Flights((), today.workflows, missing=place_of(settings))
+        runs = await store.list_runs(status=UNFINISHED, limit=MOST + 1)
         for run in runs[:MOST]:
-            found.append(_flight(run, queries.history(connection, run.run_id, 0), today, is_complete))
+            try:
+                events = await store.history(run.run_id)
+            except UnknownRunError:  # it has ended and was removed meanwhile
+                continue
+            found.append(_flight(run, events, today, is_complete))
     return Flights(tuple(found), today.workflows, is_cut=len(runs) > MOST)
 
 
@@ -182,28 +179,6 @@ def _flight(run: RunRecord, events: list[Event], today: Snapshot, is_complete: b
         return Flight(*about, "stranded" if is_complete else "unknown", step)
     refusal = replay.refusal()
     return Flight(*about, "reproduced" if refusal is None else "breaks", step, refusal.event if refusal else None)
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[sqlite3.Connection]:
-    try:
-        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=10)
-    except sqlite3.Error as error:
-        raise fault(error, path) from error
-    try:
-        application = connection.execute("PRAGMA application_id").fetchone()[0]
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if application != APPLICATION_ID or version != len(MIGRATIONS):
-            raise StoreError(
-                f"{path} is no store of this wfgen: its schema is version {version}, this one knows {len(MIGRATIONS)}.",
-                hint="Look with the wfgen that works the runs; `wfgen runs list` brings an older store up to date.",
-            )
-        connection.execute("BEGIN")
-        yield connection
-    except sqlite3.Error as error:
-        raise fault(error, path) from error
-    finally:
-        connection.close()
 
 
 def _place(entry: LockedWorkflow, event: Event) -> tuple[str, Span]:

@@ -1,108 +1,215 @@
-"""Whether the store, the processes that use it and the runs in it are well."""
+"""Whether the store, the processes that use it, and the runs and jobs in it are well."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
-from wfgen.errors import CrashLoopError, WfgenError
-from wfgen.settings import Settings
-from wfgen.store.processes import host_identity, is_gone
-from wfgen.store.protocol import HookRecord, ProcessRecord, RunRecord
-from wfgen.store.schema import MIGRATIONS
+from wfgen.encryption import load_keys
+from wfgen.errors import CrashLoopError, UnknownRunError, WfgenError
+from wfgen_cli.diagnosis import MANY_CLAIMS, OLD, SHOWN, Finding, Ward, listed, processes
 from wfgen_cli.finding import UNFINISHED
-from wfgen_cli.stores import connected, missing_file, place_of
+from wfgen_cli.members import members
+from wfgen_cli.records import fields
+from wfgen_cli.standing import no_taker, open_operations, phrase, run_health
+from wfgen_cli.stores import place_of, reading
 from wfgen_cli.terminal import count, moment, printable, span
 
-OLD = 60.0
-"""Seconds after which a run that nobody works is worth a word."""
-MANY_CLAIMS = 2
-"""Claims in a row in which a run got no further, from which on it looks as if it killed the processes that take it."""
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from wfgen.settings import Settings
+    from wfgen.store.deployments import DefinitionRecord
+    from wfgen.store.jobs import JobRecord
+    from wfgen.store.protocol import HookRecord, RunRecord, Store
+
 LIMIT = 10_000
 """Unfinished runs that are looked at."""
-SHOWN = 10
-"""Runs that are named, of each kind of trouble."""
-State = Literal["ok", "info", "problem"]
+SKEW = 2.0
+"""Seconds by which clocks may differ without a word."""
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at."""
-
-    topic: str
-    state: State
-    message: str
-    hint: str | None = None
-    data: dict[str, Any] = field(default_factory=dict)
-
-
-async def store_health(settings: Settings, known: Collection[tuple[str, str]]) -> list[Finding]:
-    """Look at the store that the settings name.
+async def store_health(
+    settings: Settings, known: Collection[tuple[str, str]], run_id: str | None = None
+) -> list[Finding]:
+    """Look at the store that the settings name; it is only read.
 
     Args:
         settings: the project's.
         known: name and version of the workflows that the project defines.
+        run_id: for one run alone.
+
+    Raises:
+        UnknownRunError: there is no such run.
     """
     try:
-        missing = missing_file(settings)
-        if missing is not None:
-            return [Finding("store", "info", f"{missing} does not exist yet: the first run makes it")]
-        async with connected(settings) as store:
-            processes = await store.processes()
-            runs = await store.list_runs(status=UNFINISHED, limit=LIMIT)
-            hooks = await store.hooks(limit=SHOWN + 1)
-            looped = await store.list_runs(error_code=CrashLoopError.code, limit=SHOWN + 1)
+        load_keys(settings)
+        async with reading(settings) as store:
+            place = place_of(settings)
+            if store is None:
+                if run_id is not None:
+                    raise UnknownRunError(
+                        f"there is no run {run_id!r}: there is no store {place} yet.",
+                        hint="Check --project and --engine; `wfgen doctor` shows which store is meant.",
+                    )
+                return [Finding("store", "info", f"{place} does not exist yet: the first run makes it")]
+            ward = Ward(await members(store), known, store.clock.time())
+            if run_id is not None:
+                return await run_health(store, run_id, ward)
+            schema = (await store.schema()).version
+            data = {"place": place, "schema": schema}
+            found = [Finding("store", "ok", f"{place} can be used (schema {schema})", None, data)]
+            return found + await _all(store, ward)
+    except UnknownRunError:
+        raise
     except WfgenError as error:
         return [Finding("store", "problem", f"{error.code}: {error.message}", error.hint)]
-    schema = len(MIGRATIONS)
-    place = place_of(settings)
-    found = [Finding("store", "ok", f"{place} can be used (schema {schema})", None, {"place": place, "schema": schema})]
-    found += processes_health(processes) + runs_health(runs, processes, known)
-    return found + crashes_health(looped) + hooks_health(hooks)
 
 
-def processes_health(processes: Sequence[tuple[ProcessRecord, float]]) -> list[Finding]:
+async def _all(store: Store, ward: Ward) -> list[Finding]:
+    runs = await store.list_runs(status=UNFINISHED, limit=LIMIT)
+    return [
+        *clock_health(ward, time.time()),
+        *processes_health(ward),
+        *versions_health(ward),
+        *deployed_health(await store.definitions()),
+        *runs_health(runs, ward),
+        *await _overdue(store, runs, ward),
+        *await _waiting(store, runs),
+        *crashes_health(await store.list_runs(error_code=CrashLoopError.code, limit=SHOWN + 1)),
+        *queues_health(await store.waiting_jobs(), ward),
+        *expired_health(await store.list_jobs(status=["expired"], limit=SHOWN + 1)),
+        *hooks_health(await store.hooks(limit=SHOWN + 1)),
+    ]
+
+
+def clock_health(ward: Ward, here: float) -> Iterator[Finding]:
+    """Clocks that are not one: this machine's, and those that processes have written times with."""
+    if abs(skew := here - ward.now) > SKEW:
+        message = f"this machine is {span(abs(skew))} {'ahead of' if skew > 0 else 'behind'} the store's clock"
+        hint = "Runs go by the store's clock; set this one right, so that what it prints is."
+        yield Finding("clock", "info", message, hint, {"skew": skew})
+    for member in ward.members:
+        ahead = member.process.heartbeat_at - ward.now
+        if ahead > SKEW:
+            message = f"{member.name} was heard of {span(ahead)} in the future"
+            hint = "The machine's clock was set back: timers that were set before come later by that."
+            yield Finding("clock", "problem", message, hint, {"process_id": member.process.process_id, "skew": ahead})
+
+
+def processes_health(ward: Ward) -> Iterator[Finding]:
     """One finding a process that has registered itself and not left."""
-    found = []
-    here, now = host_identity(), time.time()
-    for process, until in processes:
-        name = f"{process.process_id}, pid {process.pid} on {process.host.partition('/')[0]}"
-        data = {"process_id": process.process_id, "pid": process.pid, "lease_until": until}
-        if is_gone(process, here):
-            message, hint = f"{name}, ended without saying so", "Whoever claims next takes its runs over."
-            found.append(Finding("process", "info", message, hint, data))
-        elif until < now:
-            message, hint = f"{name}, silent for {span(now - until)} after its lease", "It may hang; its runs are free."
-            found.append(Finding("process", "problem", message, hint, data))
+    for member in ward.members:
+        name = f"{member.process.process_id}, pid {member.process.pid} on {member.host}"
+        held = f"{count(member.runs, 'run')}, {count(member.jobs, 'job')}"
+        data = {key: value for key, value in member.data().items() if key != "state"}  # a finding has one, too
+        if member.state == "ended":
+            hint = "Whoever claims next takes its work over." if member.runs or member.jobs else None
+            yield Finding("process", "info", f"{name}, ended without saying so ({held})", hint, data)
+        elif member.state == "lapsed":
+            silent = f"silent for {span(ward.now - member.lease_until)} after its lease ({held})"
+            yield Finding("process", "problem", f"{name}, {silent}", "It may hang; its work is free.", data)
         else:
-            found.append(Finding("process", "ok", f"{name}, lease for another {span(until - now)}", None, data))
-    return found
+            left = span(member.lease_until - ward.now)
+            yield Finding("process", "ok", f"{name}, lease for another {left} ({held})", None, data)
 
 
-def runs_health(
-    runs: Sequence[RunRecord],
-    processes: Sequence[tuple[ProcessRecord, float]],
-    known: Collection[tuple[str, str]],
-) -> list[Finding]:
+def versions_health(ward: Ward) -> Iterator[Finding]:
+    """Whether processes of several versions of wfgen are at work, as in a rolling upgrade."""
+    versions = sorted({member.process.wfgen for member in ward.live} - {""})
+    if len(versions) > 1:
+        yield Finding(
+            "process", "info", f"of several versions of wfgen: {', '.join(versions)}", None, {"wfgen": versions}
+        )
+
+
+def deployed_health(definitions: Sequence[DefinitionRecord]) -> list[Finding]:
+    """What was deployed, and when the last time."""
+    if not definitions:
+        return []
+    shapes = Counter((one.workflow, one.version) for one in definitions)
+    several = [f"{workflow}@{version}" for (workflow, version), number in shapes.items() if number > 1]
+    more = f"; with several shapes: {listed(several)}" if several else ""
+    last = moment(max(one.last_at for one in definitions))
+    data = {
+        "definitions": [fields(one, "workflow", "version", "steps_hash", "first_at", "last_at") for one in definitions]
+    }
+    return [Finding("deployed", "ok", f"{count(len(shapes), 'version')}, the last at {last}{more}", None, data)]
+
+
+def runs_health(runs: Sequence[RunRecord], ward: Ward) -> list[Finding]:
     """How many runs are unfinished, and those of them that do not move."""
-    here, now = host_identity(), time.time()
-    alive = {process.process_id for process, until in processes if until >= now and not is_gone(process, here)}
     more = " at least" if len(runs) == LIMIT else ""
     found = [Finding("runs", "ok", f"{count(len(runs), 'run')}{more} unfinished", None, {"unfinished": len(runs)})]
     troubles: dict[tuple[str, str], list[str]] = {}
     for run in runs:
-        for trouble in _troubles(run, alive, known, now):
+        for trouble in _troubles(run, ward):
             troubles.setdefault(trouble, []).append(run.run_id)
     for (message, hint), ids in troubles.items():
-        listed = ", ".join(ids[:SHOWN]) + (f" and {len(ids) - SHOWN} more" if len(ids) > SHOWN else "")
-        found.append(Finding("runs", "problem", f"{message}: {listed}", hint, {"run_ids": ids}))
-    paused = [run.run_id for run in runs if run.status == "paused"]
+        found.append(Finding("runs", "problem", f"{message}: {listed(ids)}", hint, {"run_ids": ids}))
+    paused = sorted((run for run in runs if run.status == "paused"), key=lambda run: run.updated_at)
     if paused:
-        message = f"{count(len(paused), 'run')} paused: {', '.join(paused[:SHOWN])}"
-        found.append(Finding("runs", "info", message, "`wfgen runs resume` lets one go on.", {"run_ids": paused}))
+        ids = [run.run_id for run in paused]
+        message = f"{count(len(ids), 'run')} paused, the first since {moment(paused[0].updated_at)}: {listed(ids)}"
+        found.append(Finding("runs", "info", message, "`wfgen runs resume` lets one go on.", {"run_ids": ids}))
     return found
+
+
+def _troubles(run: RunRecord, ward: Ward) -> Iterator[tuple[str, str]]:
+    if run.claims >= MANY_CLAIMS and run.status in ("pending", "running"):
+        yield (
+            f"taken {MANY_CLAIMS} times or more without getting further",
+            "Each process that took it ended: look at the last step it began.",
+        )
+    owner = ward.member(run.owner)
+    if owner is not None and owner.state == "live":
+        return
+    able = ward.workers_of(run.workflow, run.version)
+    is_old = run.status in ("pending", "running") and ward.now - run.updated_at > OLD
+    if not able and (is_old or (run.workflow, run.version) not in ward.known):
+        yield ward.nobody_serves(run.workflow, run.version)
+    elif able and is_old and owner is None:
+        yield (
+            f"taken by nobody for more than {span(OLD)}, though {processes(len(able))} could",
+            "They may be full (setting `concurrency`), or cannot load or read it: look at what they have logged.",
+        )
+
+
+async def _overdue(store: Store, runs: Sequence[RunRecord], ward: Ward) -> list[Finding]:
+    """Versions whose parked runs are due and that nobody takes up."""
+    found = []
+    free = {(run.workflow, run.version) for run in runs if run.owner is None and run.status == "waiting"}
+    for workflow, version in sorted(free):
+        due = await store.next_wake([(workflow, version)])
+        if 0 < due < ward.now - OLD:
+            message, hint = ward.nobody_serves(workflow, version)
+            if able := ward.workers_of(workflow, version):
+                message, hint = f"{processes(len(able))} could take them", "Look at what they have logged."
+            said = (
+                f"waiting runs of workflow {workflow!r} version {version!r} are due since {moment(due)}, and {message}"
+            )
+            data = {"workflow": workflow, "version": version, "due": due}
+            found.append(Finding("runs", "problem", said, hint, data))
+    return found
+
+
+async def _waiting(store: Store, runs: Sequence[RunRecord]) -> list[Finding]:
+    """What the runs wait for that have not moved for the longest time."""
+    waiting = sorted((run for run in runs if run.status == "waiting"), key=lambda run: run.updated_at)
+    told: list[str] = []
+    for run in waiting[:SHOWN]:
+        try:
+            reasons = [phrase(event) for event in open_operations(await store.history(run.run_id))]
+        except UnknownRunError:  # it has ended and was removed meanwhile
+            continue
+        told.append(f"{run.run_id} for {listed(reasons) or 'nothing any more'}")
+    if not told:
+        return []
+    message = f"{count(len(waiting), 'run')} waiting: {'; '.join(told)}{'; …' * (len(waiting) > SHOWN)}"
+    data = {"waiting": len(waiting), "run_ids": [run.run_id for run in waiting]}
+    return [Finding("runs", "info", message, "`wfgen doctor RUN_ID` says more of one.", data)]
 
 
 def crashes_health(runs: Sequence[RunRecord]) -> list[Finding]:
@@ -115,6 +222,37 @@ def crashes_health(runs: Sequence[RunRecord]) -> list[Finding]:
     return [Finding("runs", "info", f"{message}{' and more' * (len(ids) > SHOWN)}", hint, {"run_ids": ids})]
 
 
+def queues_health(waiting: Sequence[tuple[str, str, int, float]], ward: Ward) -> Iterator[Finding]:
+    """One finding a queue and worker whose jobs wait: who takes them, or that nobody does."""
+    for queue, worker, number, since in waiting:
+        takers = [member for member in ward.live if member.takes(worker, queue)]
+        which = f"{count(number, 'job')} of worker {worker!r} on queue {queue!r}, the first since {moment(since)}"
+        data = {
+            "queue": queue,
+            "worker": worker,
+            "jobs": number,
+            "since": since,
+            "served_by": [member.process.process_id for member in takers],
+        }
+        if not takers:
+            yield Finding("queue", "problem", f"{which}: no live process takes them", no_taker(worker), data)
+            continue
+        room = [m for m in takers if m.concurrency is None or m.jobs < m.concurrency]
+        full = "" if room else ", and all are full"
+        hint = "Start more, or raise the setting `job_concurrency`." if not room else None
+        yield Finding("queue", "info", f"{which}: {processes(len(takers))} may take them{full}", hint, data)
+
+
+def expired_health(jobs: Sequence[JobRecord]) -> list[Finding]:
+    """Jobs that nobody has taken in time."""
+    if not jobs:
+        return []
+    named = [f"{job.job_id} (queue {printable(job.queue)})" for job in jobs[:SHOWN]]
+    message = f"expired before a process took them: {', '.join(named)}{' and more' * (len(jobs) > SHOWN)}"
+    data = {"job_ids": [job.job_id for job in jobs[:SHOWN]]}
+    return [Finding("jobs", "info", message, "`wfgen jobs retry` puts one on its queue again.", data)]
+
+
 def hooks_health(hooks: Sequence[HookRecord]) -> list[Finding]:
     """The hooks that are waited for, the oldest ones, and until when."""
     if not hooks:
@@ -124,24 +262,5 @@ def hooks_health(hooks: Sequence[HookRecord]) -> list[Finding]:
         for hook in hooks[:SHOWN]
     ]
     message = f"waited for: {', '.join(named)}{' and more' * (len(hooks) > SHOWN)}"
-    listed = [{"run_id": hook.run_id, "name": hook.name, "due": hook.due} for hook in hooks[:SHOWN]]
-    return [Finding("hooks", "info", message, "`wfgen hooks list` has all of them.", {"hooks": listed})]
-
-
-def _troubles(
-    run: RunRecord, alive: Collection[str], known: Collection[tuple[str, str]], now: float
-) -> Iterator[tuple[str, str]]:
-    if run.claims >= MANY_CLAIMS and run.status in ("pending", "running"):
-        yield (
-            f"taken {MANY_CLAIMS} times or more without getting further",
-            "Each process that took it ended: look at the last step it began.",
-        )
-    if run.owner in alive:
-        return
-    if (run.workflow, run.version) not in known:
-        yield (
-            f"workflow {run.workflow!r} version {run.version!r} is not defined here",
-            "Bring that version's file back, or `wfgen runs terminate` them; `wfgen runs list --stranded` has all.",
-        )
-    elif run.status in ("pending", "running") and now - run.updated_at > OLD:
-        yield "nobody works", "Start `wfgen worker`."
+    found = [{"run_id": hook.run_id, "name": hook.name, "due": hook.due} for hook in hooks[:SHOWN]]
+    return [Finding("hooks", "info", message, "`wfgen hooks list` has all of them.", {"hooks": found})]

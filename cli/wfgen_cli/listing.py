@@ -35,7 +35,7 @@ def list_(project: Project = None, as_json: AsJson = False) -> None:
     terminal.say("")
     terminal.table(
         ("WORKER", "DISPATCH", "INPUT", "OUTPUT", "WHERE"),
-        ((w.id, w.dispatch, w.input or "-", w.output, f"{w.file}:{w.span.line}") for w in manifest.workers),
+        ((w.id, w.dispatch or "-", w.input or "-", w.output, f"{w.file}:{w.span.line}") for w in manifest.workers),
     )
 
 

@@ -27,7 +27,7 @@ class Wanted:
     types: bool = True
     """Whether mypy is asked as well."""
     against: str | None = None
-    """A release to compare with; None for the project's lock file, if there is one."""
+    """A release to compare with, or `store`; None for the project's lock file, if there is one."""
     live: bool = False
     """Whether runs in flight are looked at."""
 

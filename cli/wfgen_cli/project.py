@@ -90,15 +90,23 @@ def registry_if_any(settings: Settings) -> Registry:
         return Registry("")
 
 
-def load_definition(registry: Registry, name: str, version: str | None = None) -> None:
+def load_definition(registry: Registry, name: str, version: str | None = None, *, workers: bool = False) -> None:
     """Execute the source of a workflow, so that what is wrong with it is told before a run begins.
+
+    Args:
+        registry: of the project.
+        name: of the workflow.
+        version: default the latest.
+        workers: whether those of the workers that it names are executed too, as by whoever works its runs.
 
     Raises:
         UnknownWorkflowError: there is none of that name or version.
         DefinitionError: its file cannot be executed; the message says where.
     """
     try:
-        registry.workflow(name, version)
+        found = registry.workflow(name, version)
+        if workers:
+            registry.load_workers(found.name, found.version)
     except UnknownWorkflowError as error:
         raise UnknownWorkflowError(
             error.message, hint=f"{error.hint} A new one is known after `wfgen prebuild`."

@@ -1,4 +1,4 @@
-"""Runs, events and hooks as data for programs and as lines for people."""
+"""Runs, events, jobs and hooks as data for programs and as lines for people."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from wfgen_cli.terminal import moment, printable, span
 if TYPE_CHECKING:
     from wfgen.events import Event
     from wfgen.history import HistoryEntry
+    from wfgen.store.jobs import JobRecord
     from wfgen.store.protocol import HookRecord, RunRecord
 
 ROOT_BRANCH = "0"
@@ -52,6 +53,22 @@ def entry_data(entry: HistoryEntry) -> dict[str, Any]:
     """What a history knows of an event beside what is recorded. Durations are in seconds."""
     known = fields(entry, "step", "attempt", "process", "duration")
     return {**known, "undone": entry.is_undone, "input": entry.input}
+
+
+def job_data(job: JobRecord) -> dict[str, Any]:
+    """A job as data. Times are seconds since the epoch."""
+    error = None
+    if job.error_type is not None:
+        error = {"type": job.error_type, "message": job.error}
+    return {
+        **fields(job, "job_id", "run_id", "workflow", "version", "name", "key", "queue", "worker", "status"),
+        "input": decoded(job.input),
+        "output": decoded(job.output) if job.status == "completed" else None,
+        "progress": decoded(job.progress),
+        "error": error,
+        **fields(job, "attempt", "awaited", "at_most_once", "idempotency_key", "owner", "claims", "cancel_requested"),
+        **fields(job, "created_at", "first_at", "started_at", "due", "updated_at", "expires_at", "finished_at"),
+    }
 
 
 def hook_data(hook: HookRecord) -> dict[str, Any]:
@@ -106,6 +123,8 @@ def detail_of(event: Event) -> str:
             return _error(data)
         case "child_started":
             return printable(data["run_id"])
+        case "job_created":
+            return printable(f"on queue {data['queue']}{'' if data['awaited'] else ', not awaited'}")
         case "run_claimed":
             return f"by process {printable(data['process'])}"
         case "patched":

@@ -55,7 +55,7 @@ def run(
     text = read_input(input, input_file, dash)
     settings = load_settings(project, engine=engine)
     registry = load_registry(settings)
-    load_definition(registry, name, version)
+    load_definition(registry, name, version, workers=True)
     show_logs(engine=logging.WARNING)
     started: list[str] = []
 

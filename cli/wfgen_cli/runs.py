@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
     from wfgen.events import Event
     from wfgen.store.filters import RunFilters
+    from wfgen.store.jobs import JobRecord
     from wfgen.store.protocol import HookRecord, RunRecord
+
+MOST = 10_000
+"""Jobs of a run that are looked at."""
 
 app = new_app(
     help="List, show and control runs.",
@@ -140,12 +144,13 @@ def show(run_id: RunIdArgument, project: Project = None, engine: EngineUrl = Non
     settings = load_settings(project, engine=engine)
     require_store(settings, run_id)
 
-    async def fetch() -> tuple[RunRecord, list[HookRecord], list[Event]]:
+    async def fetch() -> tuple[RunRecord, list[HookRecord], list[Event], list[JobRecord]]:
         async with connected(settings) as store:
             run = await store.get_run(run_id)
-            return run, list(await store.hooks(run_id=run_id)), await store.history(run_id)
+            hooks, events = list(await store.hooks(run_id=run_id)), await store.history(run_id)
+            return run, hooks, events, await store.list_jobs(run_id=run_id, status=("queued", "running"), limit=MOST)
 
-    run, hooks, events = asyncio.run(fetch())
+    run, hooks, events, jobs = asyncio.run(fetch())
     steps = step_states(events, run.status, graph_of(settings, run.workflow, run.version))
     data = run_data(run)
     if as_json:
@@ -178,7 +183,7 @@ def show(run_id: RunIdArgument, project: Project = None, engine: EngineUrl = Non
         terminal.say(f"{'waits':<9} for hook {terminal.printable(hook.name)}{due}\n{'':<9} {resume}")
     if steps:
         terminal.say("")
-        say_steps(steps)
+        say_steps(steps, {job.job_id: job for job in jobs})
 
 
 @app.command(epilog=example("wfgen runs history run_0123456789abcdef --json"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from wfgen import suggestions
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from wfgen.settings import Settings
     from wfgen.statistics import Durations, StepStatistics, WorkflowStatistics
     from wfgen.step_states import StepState
+    from wfgen.store.jobs import JobRecord
 
 
 def graph_of(settings: Settings, workflow: str, version: str) -> Graph | None:
@@ -31,11 +32,15 @@ def graph_of(settings: Settings, workflow: str, version: str) -> Graph | None:
 def step_data(step: StepState) -> dict[str, Any]:
     """A step as data. Times are seconds since the epoch."""
     found = fields(step, "name", "key", "status", "form", "target", "place", "attempts")
-    return {**found, **fields(step, "started_at", "ended_at", "duration", "due", "error")}
+    return {
+        **found,
+        **fields(step, "started_at", "ended_at", "duration", "due", "error"),
+        **fields(step, "queue", "job_id"),
+    }
 
 
-def say_steps(steps: Sequence[StepState]) -> None:
-    """Print a table of steps."""
+def say_steps(steps: Sequence[StepState], jobs: Mapping[str, JobRecord] | None = None) -> None:
+    """Print a table of steps; `jobs` are those of the run that are not finished, by id."""
     terminal.table(
         ("STEP", "STATUS", "FORM", "ATTEMPTS", "STARTED", "TOOK", "DETAIL"),
         (
@@ -46,11 +51,24 @@ def say_steps(steps: Sequence[StepState]) -> None:
                 step.attempts or "-",
                 terminal.moment(step.started_at),
                 "-" if step.duration is None else terminal.span(step.duration),
-                step.error or ("" if step.due is None else f"until {terminal.moment(step.due)}"),
+                step.error or _detail(step, (jobs or {}).get(step.job_id or "")),
             )
             for step in steps
         ),
     )
+
+
+def _detail(step: StepState, job: JobRecord | None) -> str:
+    if step.due is not None:
+        return f"until {terminal.moment(step.due)}"
+    if step.queue is None or (step.status != "waiting" and job is None):
+        return ""
+    if job is not None and job.status == "running":
+        return f"on queue {step.queue}, at work in process {job.owner} since {terminal.moment(job.started_at)}"
+    since = f"on queue {step.queue} since {terminal.moment(step.started_at)}"
+    if job is not None and job.attempt > 0:
+        return f"{since}, attempt {job.attempt} failed, next at {terminal.moment(job.due)}"
+    return since
 
 
 def _label(step: StepState) -> str:

@@ -46,6 +46,27 @@ def require_store(settings: Settings, run_id: str) -> None:
 
 
 @contextlib.asynccontextmanager
+async def reading(settings: Settings) -> AsyncIterator[Store | None]:
+    """Open the store for looking alone: it is neither made nor migrated. None if there is no store yet.
+
+    Payloads come as they are stored: no keys are needed.
+
+    Raises:
+        ConfigurationError: the engine's URL is none.
+        StoreError: the store cannot be read.
+    """
+    store = open_store(settings.engine, settings.project, Environment(), read_only=True)
+    if (await store.schema()).version == 0:
+        yield None
+        return
+    await store.open()
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+@contextlib.asynccontextmanager
 async def connected(settings: Settings) -> AsyncIterator[Store]:
     """Open the store of the engine that the settings name.
 
@@ -63,9 +84,8 @@ async def connected(settings: Settings) -> AsyncIterator[Store]:
 
 
 def place_of(settings: Settings) -> str:
-    """Where the store is, for people: a file, or the URL without a password."""
-    store = open_store(settings.engine, settings.project, Environment())
-    return str(store.path) if isinstance(store, SQLiteStore) else settings.engine.partition("?")[0].rpartition("@")[2]
+    """Where the store is, for people: a file, or a database without its password."""
+    return open_store(settings.engine, settings.project, Environment()).place
 
 
 def note_if_idle(settings: Settings, *, project: str | None, engine: str | None) -> None:

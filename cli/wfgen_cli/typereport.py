@@ -16,11 +16,11 @@ from wfgen_inspector.diagnostics import Diagnostic, Related
 
 CODE = "WF410"
 EXPLAINED: Mapping[str, frozenset[str]] = {
-    "arg-type": frozenset({"WF105", "WF401", "WF403", "WF405", "WF406", "WF407"}),
+    "arg-type": frozenset({"WF015", "WF105", "WF401", "WF403", "WF405", "WF406", "WF407"}),
     "assignment": frozenset({"WF405", "WF406"}),
     "attr-defined": frozenset({"WF103", "WF105", "WF401", "WF402", "WF403", "WF405", "WF406"}),
     "call-arg": frozenset({"WF105", "WF401", "WF403", "WF405", "WF406"}),
-    "call-overload": frozenset({"WF105", "WF106", "WF401", "WF402", "WF403", "WF405", "WF406"}),
+    "call-overload": frozenset({"WF015", "WF105", "WF106", "WF401", "WF402", "WF403", "WF405", "WF406", "WF411"}),
     "import-not-found": frozenset({"WF003", "WF010"}),
     "import-untyped": frozenset({"WF003"}),
     "misc": frozenset({"WF003", "WF401", "WF402", "WF405", "WF406"}),

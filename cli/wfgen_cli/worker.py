@@ -1,13 +1,11 @@
-"""`wfgen worker`: work runs until told to stop."""
+"""`wfgen worker`: work runs and jobs until told to stop."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import os
-import signal
 import sys
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,6 +18,8 @@ if TYPE_CHECKING:
     from wfgen.events import Event
     from wfgen.ids import RunId
     from wfgen.registry import Registry
+    from wfgen.serving import Serving
+    from wfgen.shutdown import Signals
     from wfgen.store.protocol import RunStatus
 
 app = new_app()
@@ -31,12 +31,47 @@ SOON = 60.0
 LIMIT = 10_000
 """Unfinished runs that are looked at."""
 UNFINISHED: tuple[RunStatus, ...] = ("pending", "running", "waiting")
+RELOAD_DRAIN = "2s"
+"""How long steps go on when a source has changed."""
 
 
-@app.command(epilog=example("wfgen worker", "wfgen worker --until-idle --json", "wfgen worker --reload"))
+@app.command(
+    epilog=example(
+        "wfgen worker",
+        "wfgen worker --workflows order,refund --drain-timeout 5m",
+        "wfgen worker --queues 'order.*' --concurrency 4",
+        "wfgen worker --until-idle --json",
+        "wfgen worker --reload",
+    )
+)
 def worker(
+    workflows: Annotated[
+        list[str] | None, typer.Option("--workflows", metavar="NAMES", help="Work the runs of these alone: a,b.")
+    ] = None,
+    workers: Annotated[
+        list[str] | None, typer.Option("--workers", metavar="IDS", help="Take the jobs of these workers alone: x,y.")
+    ] = None,
+    queues: Annotated[
+        list[str] | None,
+        typer.Option("--queues", metavar="NAMES", help="Take jobs from these queues alone: 'order.charge,mail.*'."),
+    ] = None,
+    concurrency: Annotated[
+        int | None,
+        typer.Option(
+            "--concurrency",
+            metavar="N",
+            min=1,
+            help="How many runs, and how many jobs, at once. Default: the settings.",
+        ),
+    ] = None,
+    drain_timeout: Annotated[
+        str | None,
+        typer.Option(
+            "--drain-timeout", metavar="TIME", help="How long steps and jobs may go on after a signal. Default: 20s."
+        ),
+    ] = None,
     until_idle: Annotated[
-        bool, typer.Option("--until-idle", help="End when no run can go on in the next minute.")
+        bool, typer.Option("--until-idle", help="End when no run and no job can go on in the next minute.")
     ] = False,
     reload: Annotated[
         bool, typer.Option("--reload", help="For development: prebuild and start anew whenever a source changes.")
@@ -48,76 +83,120 @@ def worker(
     engine: EngineUrl = None,
     as_json: AsJson = False,
 ) -> None:
-    """Work the runs of this project's workflows, and print each event.
+    """Work the runs of this project's workflows and take jobs from its queues, and print each event.
 
-    Ends on Ctrl-C and SIGTERM: what is under way is given back, and the next worker goes on with it.
+    With --workflows it takes no jobs, with --workers or --queues it works no runs, unless both are given.
+
+    Ends on Ctrl-C and SIGTERM: nothing new begins, runs are given back, steps and jobs at work come to their end; what
+    takes longer than the drain timeout is cancelled and begins again in the next worker. A second signal ends all at
+    once.
     """
+    from wfgen.entry_points import DRAIN
+    from wfgen.shutdown import listening
     from wfgen_cli import terminal
     from wfgen_cli.logs import show_logs
     from wfgen_cli.project import load_registry, load_settings
+    from wfgen_cli.served import serving_of
     from wfgen_cli.stores import place_of
 
     settings = load_settings(project, engine=engine)
+    drain = _checked(drain_timeout or (RELOAD_DRAIN if reload else DRAIN))
     if reload:
         from wfgen_cli.failures import ArgumentError
         from wfgen_cli.reloading import keep_working
 
         if until_idle:
             raise ArgumentError("--reload and --until-idle exclude each other.")
-        arguments = [] if engine is None else ["--engine", engine]
-        keep_working(settings, [*arguments, "--json"] if as_json else arguments, poll=poll)
+        named = [("--workflows", workflows), ("--workers", workers), ("--queues", queues)]
+        arguments = [word for option, names in named for name in names or () for word in (option, name)]
+        arguments += [] if engine is None else ["--engine", engine]
+        arguments += [] if concurrency is None else ["--concurrency", str(concurrency)]
+        arguments += ["--drain-timeout", drain, *(["--json"] if as_json else [])]
+        keep_working(settings, arguments, poll=poll)
         return
     registry = load_registry(settings)
-    usable = _loadable(registry)
+    serving = serving_of(registry, workflows, workers, queues, concurrency)
+    usable = _loadable(registry, serving)
     show_logs(engine=logging.INFO)
     terminal.note(
-        f"working {terminal.count(len(usable), 'workflow')} on {place_of(settings)}"
+        f"working {_work_of(registry, serving, len(usable))} on {place_of(settings)}"
         f"{'' if until_idle else '; Ctrl-C ends it'}"
     )
 
     async def work() -> None:
         from wfgen.engine import open_engine
 
-        async with open_engine(registry, settings, observe=_teller(as_json)) as opened:
-            await _until(opened, usable if until_idle else None)
+        with listening(_end_at_once) as signals:
+            async with open_engine(registry, settings, observe=_teller(as_json), serving=serving) as opened:
+                await _until(opened, signals, drain, usable if until_idle else None)
 
     with terminal.for_programs(as_json):
         asyncio.run(work())
     terminal.note("stopped")
 
 
-def _loadable(registry: Registry) -> set[tuple[str, str]]:
-    """Load all workflows. Those that cannot be loaded are told of, and left to a worker that can."""
+def _checked(drain_timeout: str) -> str:
+    from wfgen.durations import seconds
+    from wfgen.errors import InvalidInputError
+    from wfgen_cli.failures import ArgumentError
+
+    try:
+        seconds(drain_timeout)
+    except InvalidInputError as error:
+        raise ArgumentError(f"--drain-timeout: {error.message}", hint=error.hint) from None
+    return drain_timeout
+
+
+def _work_of(registry: Registry, serving: Serving, workflows: int) -> str:
+    """What is worked, for people."""
+    from wfgen_cli.terminal import count
+
+    parts = [count(workflows, "workflow")] if serving.takes_runs else []
+    if serving.takes_jobs and (serving.workers is not None or serving.queues is not None):
+        queues = "" if serving.queues is None else f" on {', '.join(serving.queues)}"
+        parts.append(f"jobs of {count(len(serving.worker_ids(registry)), 'worker')}{queues}")
+    return " and ".join(parts)
+
+
+def _loadable(registry: Registry, serving: Serving) -> set[tuple[str, str]]:
+    """Load all workflows that are served. Those that cannot be loaded are told of, and left to a worker that can."""
     from wfgen.errors import DefinitionError
     from wfgen_cli.failures import tell
     from wfgen_cli.project import load_definition
 
-    usable = set(registry.workflows)
-    for name, version in registry.workflows:
+    usable = set(serving.pairs(registry))
+    for name, version in serving.pairs(registry):
         try:
-            load_definition(registry, name, version)
+            load_definition(registry, name, version, workers=True)
         except DefinitionError as error:
             usable.discard((name, version))
             tell(error.code, error.message, error.hint)
     return usable
 
 
-async def _until(engine: Engine, idle_for: set[tuple[str, str]] | None) -> None:
-    """Return when a signal asks for it, or when nothing is left to do for these workflows."""
-    loop = asyncio.get_running_loop()
-    stopped = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopped.set)
-    ends: list[asyncio.Task[Any]] = [asyncio.create_task(stopped.wait())]
+async def _until(engine: Engine, signals: Signals, drain: str, idle_for: set[tuple[str, str]] | None) -> None:
+    """Return when nothing is left to do for these workflows; or when a signal asks for it, and all is at rest."""
+    from wfgen.shutdown import drained
+
+    ends: list[asyncio.Task[Any]] = [asyncio.create_task(signals.first.wait())]
     if idle_for is not None:
         ends.append(asyncio.create_task(_idle(engine, idle_for)))
     done, pending = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     for task in pending:
         task.cancel()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, _end_at_once)
     for task in done:
         task.result()
+    if signals.first.is_set():
+        _tell_of_drain(engine, drain)
+        await drained(engine, drain, signals)
+
+
+def _tell_of_drain(engine: Engine, drain: str) -> None:
+    from wfgen_cli import terminal
+
+    under_way = [f"{terminal.count(number, what)}" for number, what in engine.under_way if number]
+    if under_way:
+        terminal.note(f"stopping: {' and '.join(under_way)} at work may go on for {drain}; once more ends it at once")
 
 
 def _end_at_once() -> None:
@@ -138,8 +217,25 @@ async def _idle(engine: Engine, workflows: set[tuple[str, str]]) -> None:
 
 
 async def _is_busy(engine: Engine, workflows: set[tuple[str, str]]) -> bool:
+    return await _has_runs(engine, workflows) or await _has_jobs(engine)
+
+
+async def _has_jobs(engine: Engine) -> bool:
+    """Whether there are jobs for this process, now or soon."""
+    serving = engine.serving
+    if not serving.takes_jobs:
+        return False
+    if await engine.store.held_jobs(engine.process_id):
+        return True
+    due = await engine.store.next_job(engine.jobs.workers, queues=serving.queues)
+    return due < engine.time() + SOON
+
+
+async def _has_runs(engine: Engine, workflows: set[tuple[str, str]]) -> bool:
     from wfgen_cli.records import next_due
 
+    if not engine.serving.takes_runs:
+        return False
     for run in await engine.store.list_runs(status=UNFINISHED, limit=LIMIT):
         if (run.workflow, run.version) not in workflows or run.owner not in (None, engine.process_id):
             continue
@@ -148,9 +244,9 @@ async def _is_busy(engine: Engine, workflows: set[tuple[str, str]]) -> bool:
         if run.status != "waiting":
             return True
         due = next_due(await engine.store.history(run.run_id))
-        if due is not None and due < time.time() + SOON:
+        if due is not None and due < engine.time() + SOON:
             return True
-    return await engine.store.next_wake(workflows) <= time.time()  # one that left memory, and has a message
+    return await engine.store.next_wake(workflows) <= engine.time()  # one that left memory, and has a message
 
 
 def _teller(as_json: bool) -> Callable[[RunId, Event], None]:

@@ -11,7 +11,7 @@ import pydantic_core
 
 from wfgen.manifest import Manifest, SourceFile
 from wfgen.settings import Settings
-from wfgen_codegen import modules, ownership, views
+from wfgen_codegen import modules, ownership, queues, views
 from wfgen_codegen.errors import RenderError
 from wfgen_codegen.packs import Render, renderer
 
@@ -73,6 +73,9 @@ def _files(
         if not types_only:
             yield f"{path}.py", ownership.stamp(".py", text("file.py", file), source.file)
             yield f"manifest/{path}.json", ownership.stamp(".json", _json(source), source.file)
+        if source.workflows:
+            path, served = queues.queues(source)
+            yield path, ownership.stamp(".py", text("queues.py", served), source.file)
     if types_only:
         return
     for entry in manifest.workflows:
@@ -108,7 +111,7 @@ def _json(source: SourceFile) -> str:
 
 def _folders(files: dict[str, Any]) -> list[str]:
     """The `__init__.py` that folders of modules lack."""
-    folders = {"clients", "files"}
+    folders = {"clients", "files", "queues"}
     for path in files:
         if path.endswith((".py", ".pyi")):
             folder = posixpath.dirname(path)

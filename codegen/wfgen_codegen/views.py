@@ -5,7 +5,7 @@ is user data and needs a filter: `py` (a literal), `doc(indent)` (a docstring), 
 
     template              view         written to
     package.py.jinja      Package      __init__.py
-    folder.py.jinja       Folder       clients/__init__.py, files/__init__.py and the folders below it
+    folder.py.jinja       Folder       <clients, files, queues>/__init__.py and the folders below
     registry.py.jinja     Registry     registry.py
     workflow.py.jinja     Handle       workflow.py
     references.py.jinja   References   workers.py, workflows.py
@@ -13,6 +13,7 @@ is user data and needs a filter: `py` (a literal), `doc(indent)` (a docstring), 
     client.py.jinja       Client       clients/<workflow>.py
     file.py.jinja         File         files/<module>.py
     file.pyi.jinja        File         files/<module>.pyi
+    queues.py.jinja       Queues       queues/<module>.py
     diagram.md.jinja      Diagram      diagrams/<workflow id>.md
 
 Names that a file binds besides those of the user begin with `_wfgen`. `{{ seal }}` at the end of a line closes one
@@ -207,6 +208,40 @@ class File:
     """The user's file, relative to the folder of the generated module."""
     imports: tuple[Code, ...]
     types: tuple[Type, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """The queue of one step, or of all steps of one name."""
+
+    attribute: Code
+    step: str
+    workers: tuple[str, ...]
+    """Ids of the workers that its jobs name, sorted; empty if they are known at run time only."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowQueues:
+    """The orchestrator and the queues of one workflow: of all its versions in the file."""
+
+    class_name: Code | None
+    """Of the class around them; None at the top of the module, if the file has no other workflow."""
+    indent: Code
+    """Spaces before each line."""
+    name: str
+    queues: tuple[Queue, ...]
+    """Sorted by step."""
+    unknown: tuple[str, ...]
+    """Where steps stand whose queue is known at run time only, `file:line`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Queues:
+    """Who works the workflows of one source file, and takes the jobs of their steps."""
+
+    package: Code
+    """The generated package, relative to the module: dots."""
+    workflows: tuple[WorkflowQueues, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -192,6 +192,21 @@ class Definitions:
             self._bad_name(known, span)
         return known, span
 
+    def _option(self, definition: _Definition, key: str, known: tuple[str, ...]) -> str | None:
+        """An option that is one of a few words; reports any other. None if it is not given, or is None."""
+        given = definition.keywords.get(key)
+        value = policies.known_text(given, self.reading.scope)
+        if given is not None and value not in (None, DYNAMIC, *known):
+            self.reading.problem(
+                "WF015",
+                self.reading.text.span(given),
+                f"{key}={value!r:.60} is unknown.",
+                "Calling a web address comes later."
+                if value == "webhook"
+                else f"It is {' or '.join(map(repr, known))}.",
+            )
+        return value
+
     def _bad_name(self, name: str, span: Span) -> None:
         self.reading.problem(
             "WF006",
@@ -273,7 +288,7 @@ class Definitions:
             doc=None if function is None else ast.get_docstring(function),
             tags=policies.texts(keywords.get("tags"), scope),
             timeout=policies.duration(keywords["timeout"], scope) if "timeout" in keywords else None,
-            execution_mode=policies.option(keywords.get("execution_mode"), scope, "inline"),
+            execution_mode=self._option(definition, "execution_mode", ("inline", "remote")) or "inline",
             middleware=policies.quoted(keywords.get("middleware"), scope, reading.text.source),
             retry=policies.retry_policy(keywords["retry"], scope, reading.text.source) if "retry" in keywords else None,
             input=signature.input and signature.input.text,
@@ -314,7 +329,8 @@ class Definitions:
             doc=None if function is None else ast.get_docstring(function),
             tags=policies.texts(keywords.get("tags"), scope),
             is_async=signature.is_async,
-            dispatch=policies.option(keywords.get("dispatch"), scope, "inline"),
+            dispatch=self._option(definition, "dispatch", ("inline", "queue")),
+            expires=policies.duration(keywords["expires"], scope) if "expires" in keywords else None,
             timeout=policies.duration(keywords["timeout"], scope) if "timeout" in keywords else None,
             retry=policies.retry_policy(keywords["retry"], scope, reading.text.source) if "retry" in keywords else None,
             input=signature.input and signature.input.text,

@@ -54,7 +54,8 @@ def _shape(node: Node) -> list[Any]:
     match node:
         case Step():
             target = None if node.form == "inline" else node.target
-            return [["step", node.form, node.name, target, node.payload]]
+            unawaited = ["job"] if node.await_result is False else []
+            return [["step", node.form, node.name, target, node.payload, *unawaited]]
         case Sequence() | With() | Return() | Raise():
             return _shapes(node.body)
         case Branch():

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from wfgen.definitions import define_worker, define_workflow
     from wfgen.durations import Duration
     from wfgen.emissions import Progress
+    from wfgen.entry_points import Orchestrator, QueueWorker
     from wfgen.errors import (
         CompensationError,
         ConfigurationError,
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
         HandleError,
         HookTimeoutError,
         InvalidInputError,
+        JobDiscardedError,
+        JobExpiredError,
         LeftGraphError,
         NotDeterministicError,
         RunCancelledError,
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
         StepTimeoutError,
         StoreError,
         UnknownHookError,
+        UnknownJobError,
         UnknownRunError,
         UnknownWorkerError,
         UnknownWorkflowError,
@@ -47,8 +51,9 @@ if TYPE_CHECKING:
     )
     from wfgen.handle import Workflow
     from wfgen.history import HistoryEntry
-    from wfgen.ids import HookToken, RunId, WorkerId, WorkflowId
+    from wfgen.ids import HookToken, JobId, RunId, WorkerId, WorkflowId
     from wfgen.job import Job
+    from wfgen.job_ref import JobRef
     from wfgen.lifecycle import LifecycleHandlers, RunUpdate
     from wfgen.logs import Logger, StandardLogger, StructlogLogger
     from wfgen.metrics import Metrics
@@ -56,6 +61,7 @@ if TYPE_CHECKING:
     from wfgen.retry import NonRetryable, Retry, RetryAfter
     from wfgen.runinfo import RunInfo, RunStart
     from wfgen.runs import Run
+    from wfgen.serving import Serving
     from wfgen.step_states import StepState
     from wfgen.waits import Hook
     from wfgen.worker_process import WorkerProcess
@@ -81,6 +87,10 @@ __all__ = [
     "HookToken",
     "InvalidInputError",
     "Job",
+    "JobDiscardedError",
+    "JobExpiredError",
+    "JobId",
+    "JobRef",
     "LeftGraphError",
     "LifecycleHandlers",
     "Logger",
@@ -88,9 +98,11 @@ __all__ = [
     "Middleware",
     "NonRetryable",
     "NotDeterministicError",
+    "Orchestrator",
     "Outcome",
     "Proceed",
     "Progress",
+    "QueueWorker",
     "Retry",
     "RetryAfter",
     "Run",
@@ -105,6 +117,7 @@ __all__ = [
     "RunTimeoutError",
     "RunUpdate",
     "SerializationError",
+    "Serving",
     "StandardLogger",
     "StepCall",
     "StepError",
@@ -114,6 +127,7 @@ __all__ = [
     "StoreError",
     "StructlogLogger",
     "UnknownHookError",
+    "UnknownJobError",
     "UnknownRunError",
     "UnknownWorkerError",
     "UnknownWorkflowError",
@@ -136,14 +150,18 @@ _HOMES = {
     "Hook": "waits",
     "HookToken": "ids",
     "Job": "job",
+    "JobId": "ids",
+    "JobRef": "job_ref",
     "LifecycleHandlers": "lifecycle",
     "Logger": "logs",
     "Metrics": "metrics",
     "Middleware": "middleware",
     "NonRetryable": "retry",
+    "Orchestrator": "entry_points",
     "Outcome": "around",
     "Proceed": "middleware",
     "Progress": "emissions",
+    "QueueWorker": "entry_points",
     "Retry": "retry",
     "RetryAfter": "retry",
     "Run": "runs",
@@ -151,6 +169,7 @@ _HOMES = {
     "RunInfo": "runinfo",
     "RunStart": "runinfo",
     "RunUpdate": "lifecycle",
+    "Serving": "serving",
     "StandardLogger": "logs",
     "StepCall": "middleware",
     "StepState": "step_states",

@@ -200,12 +200,29 @@ def rolled_back(to: int, compensated: bool, anew: Sequence[str] = ()) -> dict[st
     return {"to": to, **({"compensated": True} if compensated else {}), **({"anew": list(anew)} if anew else {})}
 
 
+def is_cancelling(events: Sequence[Event]) -> bool:
+    """Whether a run that is not finished has heard that it is to stop."""
+    return any(event.type == "cancel_requested" for event in current_part(events))
+
+
 def open_children(events: Sequence[Event], type: EventType, data: dict[str, Any]) -> dict[str, str]:
     """The children of which a run does not know the end once a marker with this data counts: keys by run id."""
     last = events[-1]
     part = current_part([*events, Event(last.seq + 1, type, last.time, None, data)])
     ended = {event.key for event in part if event.type in COMPLETIONS}
     return {e.data["run_id"]: e.key for e in part if e.type == "child_started" and e.key and e.key not in ended}
+
+
+def open_jobs(events: Sequence[Event], type: EventType, data: dict[str, Any]) -> dict[str, str]:
+    """The same of the jobs that it awaits: keys by job id."""
+    last = events[-1]
+    part = current_part([*events, Event(last.seq + 1, type, last.time, None, data)])
+    ended = {event.key for event in part if event.type in COMPLETIONS}
+    return {
+        e.data["job_id"]: e.key
+        for e in part
+        if e.type == "job_created" and e.data["awaited"] and e.key and e.key not in ended
+    }
 
 
 def retried_from(events: Sequence[Event], what: str) -> dict[str, Any]:
@@ -323,6 +340,8 @@ def copied(events: Sequence[Event], at: int, run_id: str, origin: str, now: floa
 def _is_left_open(event: Event, ended: Collection[str | None]) -> bool:
     if event.type not in OPENINGS or event.key in ended:
         return False
+    if event.type == "job_created" and not event.data["awaited"]:
+        return False  # done, as far as the run goes: the job goes its own way
     return event.type != "timer_set" or event.key is None
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
+from wfgen.balance import Balance
 from wfgen.crashes import crash_loop
-from wfgen.errors import StoreError, StoreFormatError, WfgenError
+from wfgen.errors import StoreError, StoreFormatError, WfgenError, error_name, error_text
 from wfgen.execution import Execution
 from wfgen.ids import RunId
 from wfgen.parked import ParkedRuns
@@ -25,6 +26,13 @@ BATCH = 250
 
 FIRST_RETRY, LAST_RETRY = 0.1, 10.0
 """Seconds between attempts to write to a store that cannot be written just now."""
+
+SOON = 1.0
+"""Seconds between attempts to get to a server that cannot be reached just now: leases end."""
+
+
+AWAY = 0.5
+"""Seconds in which other processes may take what was given to them."""
 
 
 class Claims:
@@ -45,7 +53,7 @@ class Claims:
         self.families: set[RunId] | None = None
         """The runs that are claimed, with their children and theirs; None for all."""
         self._engine = engine
-        self._concurrency = settings.concurrency
+        self._concurrency = engine.serving.concurrency or settings.concurrency
         self._max_claims = settings.max_claims
         self._parked = ParkedRuns(settings.resident)
         self._refused: set[tuple[str, str]] = set()
@@ -54,17 +62,40 @@ class Claims:
         """Runs that this process cannot read."""
         self._taking = 0
         self._is_full = False
-        self._task: asyncio.Task[None] | None = None
+        self._is_leaving = False
+        """Whether the process ends, and gives its runs back."""
+        self._left = asyncio.Event()
+        """Set once it has."""
+        self._going: set[str] = set()
+        """Runs that are given to other processes as soon as nothing of them is at work."""
+        self._ceiling: int | None = None
+        """How many it takes at most while they go."""
+        self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        """Begin to claim."""
-        self._task = asyncio.get_running_loop().create_task(self._claim())
+        """Begin to claim; of all runs also to give some away while other processes have less to do."""
+        loop = asyncio.get_running_loop()
+        self._tasks.append(loop.create_task(self._claim()))
+        if self.families is None:
+            self._tasks.append(loop.create_task(Balance(self._engine, self).keep()))
 
     async def stop(self) -> None:
         """Claim no more."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def leave(self) -> None:
+        """Claim no more, and give each run back as soon as nothing of it is at work; return when all are."""
+        await self.stop()
+        self._is_leaving = True
+        for execution in list(self.executions.values()):
+            if execution.is_parked:
+                self._evict(execution)
+            else:
+                execution.leave()
+        if self.executions:
+            await self._left.wait()
 
     @contextlib.contextmanager
     def taking(self) -> Iterator[None]:
@@ -84,16 +115,58 @@ class Claims:
     @property
     def free(self) -> int:
         """How many more runs this process takes; those that wait do not count."""
-        return self._concurrency - len(self.executions) + len(self._parked)
+        if self._is_leaving:
+            return 0
+        return (self._concurrency if self._ceiling is None else self._ceiling) - self.at_work
+
+    @property
+    def at_work(self) -> int:
+        """How many runs it works that do not wait."""
+        return len(self.executions) - len(self._parked)
+
+    def at_work_of(self, pairs: Collection[tuple[str, str]]) -> int:
+        """How many of these are of some workflows, given by name and version."""
+        runs = [execution.run for execution in self.executions.values() if execution not in self._parked]
+        return sum((run.workflow, run.version) in pairs and run.run_id not in self._going for run in runs)
+
+    def give_away(self, count: int, pairs: Collection[tuple[str, str]]) -> int:
+        """Let up to `count` runs of these workflows go to others, those taken last first; gives how many go."""
+        chosen = [
+            one
+            for one in reversed(self.executions.values())
+            if one.can_go
+            and one not in self._parked
+            and one.run.run_id not in self._going
+            and (one.run.workflow, one.run.version) in pairs
+        ][: max(0, count)]
+        if chosen:
+            self._ceiling = self.at_work - len(self._going) - len(chosen)
+            self._going |= {execution.run.run_id for execution in chosen}
+            for execution in chosen:
+                execution.leave()
+        return len(chosen)
+
+    def _gone(self, run_id: str) -> None:
+        """A run has gone that was to go; once all have, the others get a moment to take them."""
+        self._going.discard(run_id)
+        if not self._going:
+            self._engine.later(AWAY, self._take_again)
+
+    def _take_again(self) -> None:
+        if not self._going and self._ceiling is not None:
+            self._ceiling = None
+            self.wake.set()
 
     def take(self, claimed: Claimed) -> None:
         """Work a run that this process holds."""
         run = claimed.run
         try:
             definition = self._engine.registry.workflow(run.workflow, run.version)
+            self._engine.registry.load_workers(run.workflow, run.version)
         except Exception as error:
-            # The file is there but does not load: its runs are left to a process where it does.
-            log.error("workflow %r version %r cannot be loaded: %s", run.workflow, run.version, error)
+            # A file is there but does not load, its own or a worker's: its runs are left to a process where it does.
+            what = error_name(error), error_text(error)
+            log.error("workflow %r version %r cannot be loaded: %s: %s", run.workflow, run.version, *what)
             self._refused.add((run.workflow, run.version))
             self.release(run.run_id, run.epoch)
             return
@@ -123,6 +196,8 @@ class Claims:
             log.info("run %s of workflow %r is taken over (epoch %d)", run.run_id, run.workflow, run.epoch)
         # Not from inside this task: a run's loop is driven from plain callbacks.
         loop.call_soon(execution.begin)
+        if self._is_leaving:  # it was continued with another input
+            execution.leave()
 
     def forget(self, execution: Execution) -> None:
         """A run is no longer worked by this process."""
@@ -130,7 +205,11 @@ class Claims:
         if self.executions.get(run_id) is execution:
             del self.executions[run_id]
             self._parked.discard(run_id)
+            if run_id in self._going:
+                self._gone(run_id)
             self._made_room()
+            if self._is_leaving and not self.executions:
+                self._left.set()
 
     def drop_all(self) -> None:
         """Forget all runs where they are."""
@@ -138,6 +217,8 @@ class Claims:
             execution.drop()
         self.executions.clear()
         self._parked.clear()
+        self._going.clear()
+        self._ceiling = None
 
     def release(self, run_id: RunId, epoch: int, wake_at: float = 0.0, seen: int = 0) -> None:
         """Give a run back, to be claimed from `wake_at` on; at once if a message came after number `seen`."""
@@ -176,11 +257,15 @@ class Claims:
         self._parked.add(execution)
         self._made_room()
         for evicted in self._parked.take_surplus():
-            run = evicted.run
-            del self.executions[run.run_id]
-            wake_at, seen = evicted.wake_at, evicted.last_message
-            evicted.drop()
-            self.release(run.run_id, run.epoch, wake_at, seen)
+            self._evict(evicted)
+
+    def _evict(self, execution: Execution) -> None:
+        """Give a run back that waits; it is replayed where it goes on."""
+        run = execution.run
+        wake_at, seen = execution.wake_at, execution.last_message
+        execution.drop()
+        self.forget(execution)
+        self.release(run.run_id, run.epoch, wake_at, seen)
 
     def woken(self, execution: Execution) -> None:
         """A run goes on that waited."""
@@ -196,15 +281,18 @@ class Claims:
     """When the next run is due that nobody holds, as far as this process knows."""
 
     async def _claim(self) -> None:
-        engine = self._engine
+        engine, pause = self._engine, FIRST_RETRY
         while True:
             self.wake.clear()
             self._wakes_at = float("inf")
             try:
                 due = await self._claim_due()
+                pause = FIRST_RETRY
             except Exception as error:
-                log.error("no run can be claimed: %s", error, exc_info=not isinstance(error, WfgenError))
-                await asyncio.sleep(FIRST_RETRY)
+                level = engine.level_of(error)
+                log.log(level, "no run can be claimed: %s", error, exc_info=not isinstance(error, WfgenError))
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, SOON)
                 due = engine.time()
             if due <= (now := engine.time()):  # it came in just now, or cannot be claimed: others need their turn
                 due = now + FIRST_RETRY / 2
@@ -228,7 +316,7 @@ class Claims:
                 return float("inf")
             await engine.renew_membership()
             limit = min(self.free, BATCH)
-            workflows = [known for known in engine.registry.workflows if known not in self._refused]
+            workflows = [pair for pair in engine.serving.pairs(engine.registry) if pair not in self._refused]
             with self.taking():
                 claimed = await engine.store.claim(engine.process_id, workflows, limit, self.families)
                 for one in claimed:

@@ -13,8 +13,10 @@ from wfgen.errors import UnknownRunError
 from wfgen.ids import RunId
 from wfgen.registry import Registry
 from wfgen.runs import Run
+from wfgen.serving import Serving
 from wfgen.settings import Settings
 from wfgen.store.filters import RunFilters
+from wfgen.store.jobs import JobRecord, JobStatus
 from wfgen.store.protocol import RunRecord
 from wfgen.worker_process import WorkerProcess
 
@@ -44,6 +46,41 @@ class ClientBase:
             UnknownRunError: there is no run `before`.
         """
         return await self.engine.store.list_runs(limit=limit, **filters)
+
+    async def get_job(self, job_id: str) -> JobRecord:
+        """A step that was put on a queue: where it stands, its progress, result or error.
+
+        Raises:
+            UnknownJobError: there is no such job, or it is gone with its run.
+        """
+        return await self.engine.store.get_job(job_id)
+
+    async def list_jobs(
+        self,
+        *,
+        run_id: str | None = None,
+        queue: str | None = None,
+        worker: str | None = None,
+        status: Collection[JobStatus] | None = None,
+        before: str | None = None,
+        limit: int = 100,
+    ) -> list[JobRecord]:
+        """Jobs that fit all filters, the newest first.
+
+        Args:
+            run_id: of this run.
+            queue: on this queue, `<workflow>.<step>`, or those that begin so: `<workflow>.*`.
+            worker: of the worker of this id.
+            status: of one of these.
+            before: a job's id: those that are older. The last one's gives the next page.
+            limit: how many at most.
+
+        Raises:
+            UnknownJobError: there is no job `before`.
+        """
+        return await self.engine.store.list_jobs(
+            run_id=run_id, queue=queue, worker=worker, status=status, before=before, limit=limit
+        )
 
 
 class WorkflowClient(Generic[RunT]):
@@ -127,6 +164,7 @@ async def open_client(
     engine: str | None = None,
     work: bool | None = None,
     process: WorkerProcess | None = None,
+    serving: Serving | None = None,
     start: Path,
 ) -> AsyncIterator[C]:
     """Open a generated client on the engine that the settings name.
@@ -135,11 +173,12 @@ async def open_client(
         client: the generated class.
         registry: the generated registry.
         engine: an engine's URL, instead of the setting.
-        work: whether this process also works runs; by default it does on SQLite.
+        work: whether this process also works runs and jobs; by default it does on SQLite, and with `serving`.
         process: what this process brings to the runs that it works, instead of the setting.
+        serving: which part of the work it takes; default all that the project has the code for.
         start: a folder of the project, whose settings apply.
     """
     settings = Settings.load(start, engine=engine)
-    works = settings.engine.startswith("sqlite:") if work is None else work
-    async with open_engine(registry, settings, work=works, process=process) as opened:
+    works = (serving is not None or settings.engine.startswith("sqlite:")) if work is None else work
+    async with open_engine(registry, settings, work=works, process=process, serving=serving) as opened:
         yield client(opened)

@@ -177,8 +177,8 @@ class Controls:
             execution.drop()
             self._engine._claims.forget(execution)
         self._engine._waiters.look_again()
-        self._engine._wake.set()
-        self._engine.spawn(self._engine.messages.fetch())  # its family may have to hear of it
+        self._engine.jobs.changed()
+        self._engine.told()  # its family may have to hear of it
 
     async def _send(self, kind: Literal["pause", "resume"], run_id: str) -> Literal["sent", "duplicate"]:
         sent = await self._engine.store.send(kind, run_id=RunId(run_id))

@@ -13,7 +13,7 @@ import typing
 from collections.abc import Callable, Collection, Coroutine, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any, Literal, TypeVar, Unpack, overload
+from typing import Any, Literal, TypeVar, Unpack, get_args, overload
 
 from wfgen.around import After, AroundTask, tasks
 from wfgen.contexts import ContextFactory
@@ -37,6 +37,7 @@ MISSING: Any = type("Missing", (), {"__repr__": lambda self: "MISSING"})()
 """Stands for an input that was not given, since None is one."""
 
 Dispatch = Literal["inline", "queue", "webhook"]
+"""Where a worker's steps go: into the run's process, or onto a queue. `webhook` is refused: it comes later."""
 
 
 @dataclass(frozen=True)
@@ -114,17 +115,24 @@ class WorkerDefinition:
     timeout: float | None
     """Seconds of one attempt, or None."""
     retry: Retry | None
-    dispatch: Dispatch
+    dispatch: Dispatch | None
+    """None: as the workflow's `execution_mode` says."""
     validate: Validate
     """What becomes of a result that does not fit its type."""
     at_most_once: bool
     source: str
     """`file:line` of the function."""
+    expires: float | None = None
+    """Seconds that its jobs wait on a queue before they are given up, or None."""
 
     @functools.cached_property
     def signature(self) -> Signature:
         """Input and output types, resolved on first use."""
         return _signature(self.function, f"worker {self.id!r} ({self.source})", handle=False)
+
+    def is_queued(self, mode: ExecutionMode) -> bool:
+        """Whether a step of a workflow of this execution mode is put on a queue for it."""
+        return (self.dispatch or ("queue" if mode == "remote" else "inline")) == "queue"
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +186,8 @@ def define_workflow(
         tags: for finding it.
         timeout: of a whole run, from its start.
         hook_timeout: of its hooks that have none of their own; default 7 days.
-        execution_mode: where its steps go by default: this process, or the queue.
+        execution_mode: where steps go whose worker does not say: `"inline"`: they run in the run's process,
+            `"remote"`: each is put on a queue, `<workflow>.<step>`, for any process that takes jobs.
         middleware: around its steps and its runs, outermost first, within the process's own.
         context: called with the process's dependencies and a RunStart, which has the run's input, gives
             `workflow.context` and `job.context`. It is called again whenever a process takes a run up, and its value is
@@ -190,7 +199,7 @@ def define_workflow(
             outcomes alone. Each gets the Outcome, if it takes an input. One that fails changes nothing of the outcome.
         on_start: called when a run's code is about to run for the first time. This and the other handlers are called
             with a RunUpdate, in the process that recorded the fact, once it is durable, at their best effort.
-        on_sleep: called when a run waits for timers, hooks and children alone.
+        on_sleep: called when a run waits for timers, hooks, children and jobs alone.
         on_resume: called when a run goes on: after that, after it was paused or taken back, or in another process.
         on_complete: called when a run has ended with a result.
         on_error: called when a run has failed.
@@ -216,6 +225,11 @@ def define_workflow(
             raise DefinitionError(
                 f"the context factory of workflow {chosen!r} ({place}) is an `async def`.",
                 hint="Make it a plain function; what takes time belongs in the WorkerProcess's context factory.",
+            )
+        if execution_mode not in get_args(ExecutionMode):
+            raise DefinitionError(
+                f"workflow {chosen!r} ({place}): execution_mode={execution_mode!r:.80} is unknown.",
+                hint='It is "inline" or "remote".',
             )
         definition = WorkflowDefinition(
             name=chosen,
@@ -257,7 +271,8 @@ def define_worker(
     tags: Sequence[str] = (),
     timeout: Duration | None = None,
     retry: Retry | None = None,
-    dispatch: Dispatch = "inline",
+    dispatch: Dispatch | None = None,
+    expires: Duration | None = None,
     validate: Validate = "strict",
     at_most_once: bool = False,
 ) -> F: ...
@@ -270,7 +285,8 @@ def define_worker(
     tags: Sequence[str] = (),
     timeout: Duration | None = None,
     retry: Retry | None = None,
-    dispatch: Dispatch = "inline",
+    dispatch: Dispatch | None = None,
+    expires: Duration | None = None,
     validate: Validate = "strict",
     at_most_once: bool = False,
 ) -> Callable[[F], F]: ...
@@ -283,7 +299,8 @@ def define_worker(
     tags: Sequence[str] = (),
     timeout: Duration | None = None,
     retry: Retry | None = None,
-    dispatch: Dispatch = "inline",
+    dispatch: Dispatch | None = None,
+    expires: Duration | None = None,
     validate: Validate = "strict",
     at_most_once: bool = False,
 ) -> Any:
@@ -298,7 +315,10 @@ def define_worker(
         timeout: of one attempt. A plain `def` cannot be stopped: its thread goes on while the attempt counts as
             failed, and what it still returns is refused. See `Retry.overlap` for the next attempt.
         retry: its policy, unless the step has its own.
-        dispatch: `inline` works it in the run's process.
+        dispatch: `"inline"`: its steps run in the run's process. `"queue"`: they go to any process that takes jobs.
+            Default: as the workflow's `execution_mode` says.
+        expires: how long a job of it may wait on its queue; then the step fails with JobExpiredError. Default: for
+            ever.
         validate: what becomes of a result that does not fit the declared type: `"strict"`: the step fails, without
             another attempt. `"warn"`: it goes on as it is, with a warning in the record.
         at_most_once: never run it a second time for one step: if the process ends in the middle, the step fails with
@@ -320,6 +340,7 @@ def define_worker(
             raise DefinitionError(
                 f"worker {id!r} ({place}): validate={validate!r:.80} is unknown.", hint='It is "strict" or "warn".'
             )
+        _check_dispatch(dispatch, f"worker {id!r} ({place})")
         if at_most_once and retry is not None:
             check_once(f"worker {id!r} ({place})", retry, DefinitionError)
         definition = WorkerDefinition(
@@ -333,6 +354,7 @@ def define_worker(
             validate=validate,
             at_most_once=at_most_once,
             source=place,
+            expires=None if expires is None else seconds(expires),
         )
         _keep(module, ("worker", id, ""), definition, place)
         return function
@@ -355,6 +377,15 @@ def _keep(
             f"{earlier.source} and {place}."
         )
     definitions[key] = definition
+
+
+def _check_dispatch(dispatch: Any, what: str) -> None:
+    if dispatch == "webhook":
+        raise DefinitionError(
+            f'{what}: dispatch="webhook" comes later.', hint='Call the address in the worker, with dispatch="queue".'
+        )
+    if dispatch not in (None, "inline", "queue"):
+        raise DefinitionError(f"{what}: dispatch={dispatch!r:.80} is unknown.", hint='It is "inline" or "queue".')
 
 
 def _is_job(annotation: Any) -> bool:

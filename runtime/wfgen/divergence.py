@@ -20,6 +20,7 @@ def reproduces(operation: Operation | None, event: Event) -> bool:
         and operation.asked
         and event.data.get("form") == operation.form
         and event.data.get("target") == operation.target
+        and event.data.get("awaited", True) == operation.awaited
     )
 
 

@@ -11,11 +11,12 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any, Literal
 
-from wfgen.claims import FIRST_RETRY, LAST_RETRY, Claims
+from wfgen.claims import FIRST_RETRY, LAST_RETRY, SOON, Claims
 from wfgen.codec import Codec
 from wfgen.conformance import OffGraph
 from wfgen.controls import Controls
 from wfgen.definitions import MISSING, WorkflowDefinition
+from wfgen.deployment import record_deployment
 from wfgen.durations import Duration, seconds
 from wfgen.encryption import load_keys
 from wfgen.environment import Environment
@@ -25,10 +26,12 @@ from wfgen.errors import (
     StoreBusyError,
     StoreError,
     StoreFullError,
+    StoreUnreachableError,
 )
 from wfgen.events import Event
 from wfgen.execution import Execution
 from wfgen.ids import RunId
+from wfgen.job_runner import JobRunner
 from wfgen.lifecycle import Handler, HandlerRunner, RunUpdate
 from wfgen.membership import Membership
 from wfgen.messages import Messages
@@ -36,6 +39,7 @@ from wfgen.new_runs import new_run
 from wfgen.registry import Registry
 from wfgen.retention import keep_for
 from wfgen.runs import Run
+from wfgen.serving import Serving
 from wfgen.settings import Settings
 from wfgen.step_runner import StepRunner
 from wfgen.step_states import StepState, step_states
@@ -55,9 +59,13 @@ from wfgen.store.sealed import sealed
 from wfgen.strangers import tell_of_strangers
 from wfgen.timers import Timers
 from wfgen.waiters import Waiters
+from wfgen.work import Work
 from wfgen.worker_process import OpenProcess, WorkerProcess, load_process
 
 log = logging.getLogger("wfgen.engine")
+
+COMPLAINTS = 5.0
+"""Seconds between two errors in the log about a server that cannot be reached."""
 
 
 class Engine:
@@ -74,10 +82,15 @@ class Engine:
         environment: Environment,
         observe: Callable[[RunId, Event], None] | None = None,
         process: WorkerProcess | None = None,
+        serving: Serving | None = None,
     ) -> None:
         keys = load_keys(settings)
         store = self.store = sealed(store, keys)
+        # All that is recorded, and all timers, go by one clock, which the processes of a store share.
+        environment = dataclasses.replace(environment, clock=store.clock)
         self.process = OpenProcess(process)
+        self.serving = serving or Serving()
+        """The part of the work that this process takes."""
         self.registry = registry
         self.off_graph: OffGraph = settings.off_graph
         self.record_inputs = settings.record_inputs
@@ -104,6 +117,9 @@ class Engine:
         self.controls = Controls(self)
         """Pausing, terminating, retrying, taking back and forking runs."""
         self.messages = Messages(self)
+        self.jobs = JobRunner(self)
+        """The jobs that this process works."""
+        self._complained_at = float("-inf")
         self._closed = False
 
     # Starting and asking.
@@ -247,18 +263,40 @@ class Engine:
         if own:
             self._claims.families = set()
         await self.process.enter()
+        concurrency = self.serving.concurrency or self.settings.job_concurrency
+        self._membership.serves = self.serving.describe(self.registry, concurrency, own=own)
         await self._membership.enter()
-        self._claims.start()
-        if not own:
+        if self.serving.takes_runs:
+            self._claims.start()
+        self.jobs.start()
+        self._record_deployment()
+        if not own and self.serving.takes_runs:
             self.spawn(tell_of_strangers(self.store, self.registry.workflows))
         if self.settings.retention is not None:
             kept = seconds(self.settings.retention)
             self._keeping = self._loop.create_task(keep_for(kept, self.store, self.time))
 
+    def _record_deployment(self) -> None:
+        """Record which definitions this process has brought; once, so that who was deployed last is known."""
+
+        async def record() -> None:
+            try:
+                await record_deployment(self.store, self.registry, self.serving.pairs(self.registry))
+            except StoreError as error:
+                log.warning("what was deployed is not recorded, next attempt in %g s: %s", LAST_RETRY, error)
+                self.later(LAST_RETRY, self._record_deployment)
+
+        self.spawn(record())
+
     @property
     def is_taking(self) -> bool:
         """Whether runs are on their way into memory."""
         return self._claims.is_taking
+
+    @property
+    def families(self) -> Collection[RunId] | None:
+        """The runs that alone are worked here, with their children and theirs, and the jobs of all; None for all."""
+        return self._claims.families
 
     @property
     def taken(self) -> int:
@@ -278,9 +316,28 @@ class Engine:
         """Register again if the lease was lost."""
         await self._membership.renew()
 
+    @property
+    def under_way(self) -> Sequence[tuple[int, str]]:
+        """What has to come to its end before this process can: how many of which."""
+        steps = sum(len(execution.steps_at_work) for execution in self.executions.values())
+        return [(steps, "step"), (self.jobs.at_work, "job")]
+
+    async def drain(self, timeout: Duration) -> None:
+        """Come to rest, so that `close` has nothing to cancel: take nothing new, let what is under way end.
+
+        Runs are given back as soon as none of their steps is at work, and others may take them up.
+
+        Args:
+            timeout: how long steps and jobs under way may go on.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds(timeout)):
+                await asyncio.gather(self._claims.leave(), self.jobs.leave())
+
     async def close(self) -> None:
         """Stop: steps on the loop are cancelled, runs are given back to whoever comes next. Nothing is lost."""
         await self._claims.stop()
+        await self.jobs.close()
         self._closed = True
         if self._keeping is not None:
             self._keeping.cancel()
@@ -311,7 +368,7 @@ class Engine:
         """Whether this process may still act for its runs, by its own clock."""
         return self._membership.valid
 
-    def start_step(self, operation: Any, attempt: int) -> Callable[[], None]:
+    def start_step(self, operation: Work, attempt: int) -> Callable[[], None]:
         return self._steps.start(operation, attempt)
 
     def shorten(self, filename: str) -> str:
@@ -333,15 +390,30 @@ class Engine:
                 for event in append.events:
                     self._observe(append.run_id, event)
             if verdict is None and (append.children or append.given_up):
-                self._wake.set()
-                self.spawn(self.messages.fetch())
-            if not isinstance(verdict, StoreBusyError | StoreFullError):
+                self.told()
+                self.jobs.changed()
+            elif verdict is None and append.jobs:
+                self.jobs.wake.set()
+            if not isinstance(verdict, StoreBusyError | StoreFullError | StoreUnreachableError):
                 done(verdict)
                 return
-            log.error("run %s cannot be recorded, next attempt in %g s: %s", append.run_id, delay, verdict)
-            self.later(delay, lambda: self.append(append, done, delay=min(delay * 2, LAST_RETRY)))
+            longest = SOON if isinstance(verdict, StoreUnreachableError) else LAST_RETRY
+            level = self.level_of(verdict)
+            log.log(level, "run %s cannot be recorded, next attempt in %g s: %s", append.run_id, delay, verdict)
+            self.later(delay, lambda: self.append(append, done, delay=min(delay * 2, longest)))
 
         self.store.append(append, settle)
+
+    def level_of(self, error: Exception) -> int:
+        """How loudly to log an error after which the store is asked again.
+
+        A server that is gone is gone for all that is at work: one of them tells now and then.
+        """
+        if isinstance(error, StoreUnreachableError):
+            if self._loop.time() - self._complained_at < COMPLAINTS:
+                return logging.DEBUG
+            self._complained_at = self._loop.time()
+        return logging.ERROR
 
     def call_handlers(self, handlers: Sequence[Handler], update: RunUpdate) -> None:
         self._handlers.call(handlers, update)
@@ -353,6 +425,9 @@ class Engine:
         self._claims.woken(execution)
 
     def continued(self, execution: Execution, start: Event) -> None:
+        if execution.has_family:
+            self.jobs.changed()  # those that the part before has awaited are to stop
+
         async def go_on() -> None:
             run = dataclasses.replace(execution.run, input=start.payload)
 
@@ -392,8 +467,8 @@ class Engine:
             # Given back after a while, if it is still ours: its record could not be written, or it was lost anyway.
             self.later(LAST_RETRY, lambda: self._claims.release(run.run_id, run.epoch))
         if execution.has_family:  # its end may be recorded even if this process was told otherwise
-            self._wake.set()
-            self.spawn(self.messages.fetch())
+            self.told()
+            self.jobs.changed()
         elif self._claims.families is not None and last is not None and last.status in FINISHED:
             self._claims.families.discard(run.run_id)
         if last is None:
@@ -412,13 +487,14 @@ class Engine:
     ) -> Run[Any]:
         chance, sorted_tags = self._environment.random, definition.sorted_tags(tags)
         new = new_run(chance, definition.name, definition.version, encoded, key, sorted_tags, any_version=any_version)
-        takes = self._membership.valid and self._claims.free > 0
+        takes = self._membership.valid and self._claims.free > 0 and self.serving.takes(definition.name)
         with self._claims.taking():
             try:
                 record, created = await self.store.create(new, self.process_id if takes else None)
-            except asyncio.CancelledError:
+            except (asyncio.CancelledError, StoreUnreachableError):
                 # It may be recorded all the same, as ours in its first epoch: given back, so that somebody works it.
-                self._claims.release(new.run_id, 1)
+                if takes:
+                    self._claims.release(new.run_id, 1)
                 raise
             if self._claims.families is not None:
                 self._claims.families.add(record.run_id)
@@ -448,6 +524,7 @@ class Engine:
         if self.executions:
             log.warning("the lease has lapsed: %d runs are given up", len(self.executions))
         self._claims.drop_all()
+        self.jobs.drop_all()
 
     def _lapsed(self) -> None:
         self._drop_all()
@@ -455,9 +532,15 @@ class Engine:
 
     # What comes from outside.
 
+    def told(self) -> None:
+        """Something was written for other runs, which this process may work: the end of a child, or of a job."""
+        self._wake.set()
+        self.spawn(self.messages.fetch())
+
     def changed(self) -> None:
         """Another process, or another connection, has written to the store."""
         self._wake.set()
+        self.jobs.changed()
         self.controls.others_wrote()
         self._waiters.look_again()
         if self.executions:
@@ -473,6 +556,7 @@ async def open_engine(
     environment: Environment | None = None,
     observe: Callable[[RunId, Event], None] | None = None,
     process: WorkerProcess | None = None,
+    serving: Serving | None = None,
 ) -> AsyncIterator[Engine]:
     """Open the engine that the settings name.
 
@@ -484,6 +568,7 @@ async def open_engine(
         environment: clock, randomness and threads; the machine's own by default.
         observe: told of each event that this process has recorded, on the engine's loop.
         process: what this process brings to the runs that it works; default what the setting of that name names.
+        serving: which part of the work it takes, if it works; default all that the registry has the code for.
 
     Raises:
         ConfigurationError: the setting `process` names nothing that can serve.
@@ -495,7 +580,7 @@ async def open_engine(
     store = open_store(settings.engine, settings.project, environment)
     await store.open()
     try:
-        engine = Engine(store, registry, settings, environment, observe, process)
+        engine = Engine(store, registry, settings, environment, observe, process, serving)
         try:
             store.on_change(engine.changed)
             if work:

@@ -29,7 +29,7 @@
     ├── EncryptionError                WF732  a payload cannot be decrypted with the keys at hand
     └── StoreError                     WF800  the store cannot be used
         ├── StoreFormatError           WF801  the file is not a wfgen store
-        ├── StoreVersionError          WF802  the store was written by a newer wfgen
+        ├── StoreVersionError          WF802  the store's tables are of a newer wfgen, or of an older one
         ├── StoreBusyError             WF803  another program holds the store locked
         ├── StoreFullError             WF804  no space, or no right, to write
         ├── LeaseLostError             WF805  another process has taken the run over
@@ -172,6 +172,18 @@ class StepInterruptedError(StepError):
     code = "WF713"
 
 
+class JobExpiredError(StepError):
+    """No process took the step's job off its queue in time."""
+
+    code = "WF714"
+
+
+class JobDiscardedError(StepError):
+    """Somebody has discarded the step's job."""
+
+    code = "WF715"
+
+
 class HookTimeoutError(WfgenError):
     """Nobody resumed a hook before its deadline."""
 
@@ -297,6 +309,12 @@ class EncryptionError(WfgenError):
     code = "WF732"
 
 
+class UnknownJobError(WfgenError):
+    """There is no job of that id."""
+
+    code = "WF733"
+
+
 class StoreError(WfgenError):
     """The store cannot be used."""
 
@@ -310,7 +328,7 @@ class StoreFormatError(StoreError):
 
 
 class StoreVersionError(StoreError):
-    """The store was written by a newer wfgen."""
+    """The store's tables are of a newer wfgen; or of an older one, where they may only be read."""
 
     code = "WF802"
 
@@ -337,6 +355,18 @@ class StoreGoneError(StoreError):
     """The store's file was removed or replaced while it was in use; what would be written now would be lost."""
 
     code = "WF806"
+
+
+class StoreUnreachableError(StoreError):
+    """The database server cannot be reached, or has ended the connection; what was asked of it may be tried again."""
+
+    code = "WF807"
+
+
+class StoreAccessError(StoreError):
+    """The database refuses this user: a wrong name or password, or no right to do what is needed."""
+
+    code = "WF808"
 
 
 MAX_ERROR_TEXT = 4000

@@ -7,11 +7,11 @@
 | the first of a run that was started unclaimed | | process, beside what its type has | |
 | `run_claimed` | | process, epoch: another process, or the same one again, has taken the run up | |
 | `step_started` | the step | form, target, attempt, at: of steps that run at most once | |
-| `step_completed` | the step | form, target, attempt, started_at, input, given, type, warning, after_cancel, at | \
-    the result |
+| `step_completed` | the step | form, target, attempt, started_at, job_id, input, given, type, warning, \
+    after_cancel, at | the result |
 | `step_retrying` | the step | form, target, attempt, error_type, error, traceback, began, next_at, at | |
-| `step_failed` | the step | form, target, attempt, started_at, input, given, error_type, error, traceback, timed_out, \
-    interrupted, after_cancel, type, at | what it reported last |
+| `step_failed` | the step | form, target, attempt, started_at, job_id, input, given, error_type, error, traceback, \
+    timed_out, interrupted, expired, discarded, after_cancel, type, at | what it reported last |
 | `input_changed` | the step | form, target, recorded, at: a replay gave it another input | |
 | `patched` | | id: the run takes the path of a change, here and wherever else it asks | |
 | `timer_set` | the sleep | form, due, at | |
@@ -20,6 +20,7 @@
 | `hook_resumed` | the hook | form, token | the payload |
 | `hook_rejected` | the hook | token, error: the payload did not fit its type, or its validator refused it | |
 | `hook_timed_out` | the hook | form, token | |
+| `job_created` | the step | form, target, job_id, queue, awaited, at: the step is on a queue | |
 | `child_started` | the call | form, target, run_id, version, at | |
 | `child_completed` | the call | form, target, run_id, version, type | its result |
 | `child_failed` | the call | form, target, run_id, version, status, error_type, error, code | |
@@ -48,7 +49,8 @@ called, as `file:line`; `input` a short hash of the step's input, `given` that i
 JSON text, if the setting `record_inputs` asks for it; `type` the class of a result whose function declares
 none, as `module:qualname`; `warning` says why a result does not fit its declared type; `after_cancel` that the code had
 cancelled the step before it ended, so that the end is recorded and was not delivered; `interrupted` that the step runs
-at most once and its process ended first.
+at most once and its process ended first; `expired` that no process took its job in time, `discarded` that somebody took
+the job away. `job_id` is that of a step which was on a queue; attempts that were retried are kept with the job.
 """
 
 from __future__ import annotations
@@ -71,6 +73,7 @@ EventType = Literal[
     "hook_resumed",
     "hook_rejected",
     "hook_timed_out",
+    "job_created",
     "child_started",
     "child_completed",
     "child_failed",
@@ -109,7 +112,9 @@ COMPLETIONS: frozenset[str] = frozenset(
 )
 """Events that are delivered to the workflow, one at a time, in recorded order."""
 
-OPENINGS: frozenset[str] = frozenset({"timer_set", "hook_created", "step_started", "step_retrying", "child_started"})
+OPENINGS: frozenset[str] = frozenset(
+    {"timer_set", "hook_created", "step_started", "step_retrying", "job_created", "child_started"}
+)
 """Events that leave an operation open; what they recorded is taken up again in a replay."""
 
 

@@ -47,14 +47,18 @@ from wfgen.handle import Workflow
 from wfgen.hooks import OpenHooks
 from wfgen.host import Host
 from wfgen.identities import Identities
+from wfgen.ids import JobId
 from wfgen.lifecycle import Lifecycle
 from wfgen.loop import BranchTask, RunLoop
-from wfgen.operations import CHILD_FORMS, HOOK_FORMS, STEP_FORMS, ContinueAsNew, Operation
+from wfgen.openings import Openings
+from wfgen.operations import HOOK_FORMS, STEP_FORMS, ContinueAsNew, Operation
 from wfgen.pausing import Pausing
+from wfgen.queued import OpenJobs
 from wfgen.recorder import Recorder
 from wfgen.replay import Replay
 from wfgen.retry import Retry
 from wfgen.rollback import Rollback
+from wfgen.runinfo import RunInfo
 from wfgen.steps import OpenSteps
 from wfgen.store.protocol import FINISHED, GIVEN_BACK, Append, Claimed, Message, Verdict
 from wfgen.surroundings import Surroundings
@@ -87,7 +91,9 @@ class Execution:
         self.now = events[0].time
         """Time of the last delivered event, in seconds since the epoch."""
         self.loop = RunLoop(lambda: self.now, self._on_loop_exception)  # type: ignore[abstract]
-        self.surroundings = Surroundings(self.run, definition, host.process, lambda: self.repeating)
+        run = self.run
+        info = RunInfo(run.run_id, run.workflow, run.version, run.tags)
+        self.surroundings = Surroundings(info, definition, host.process, lambda: self.repeating)
         self.closed = False
         self.number = 0
         """Among those that its process has taken."""
@@ -107,7 +113,11 @@ class Execution:
         self._emissions = Emissions(self._recorder, self.codec, claimed.events)
         self._children = OpenChildren(self.run, self._identities.origin, self._recorder, self.registry, self.codec)
         cancelled = any(event.type == "cancel_requested" for event in claimed.events)
-        self._hooks = OpenHooks(self.run, self._recorder, self.codec, claimed.messages, self._children, cancelled)
+        self.steps = OpenSteps(host, self._recorder, self._complete, self._retrying)
+        self._jobs = OpenJobs(self._recorder, self.steps)
+        self._hooks = OpenHooks(
+            self.run, self._recorder, self.codec, claimed.messages, self._children, self._jobs, cancelled
+        )
         self._pausing = Pausing(self._recorder, self._hooks, claimed.events)
         self._rollback = Rollback(claimed.events)
         self._operations: dict[str, Operation] = {}
@@ -116,10 +126,10 @@ class Execution:
         self._caught_up = not (self._replay.openings or self._emissions.ahead)
         """Whether the code is past all that the record shows it to have done."""
         self._conformance = Conformance.of(self.run, definition, host, self._recorder, claimed.events)
-        self.steps = OpenSteps(host, self._recorder, self._complete, self._retrying)
         self._deadlines = Deadlines(
             host, self._recorder, self._hooks, self._pausing, self._complete, lambda: self.course.closing
         )
+        self._openings = Openings(self._recorder, self._deadlines, self._hooks, self._children, self._jobs, self.steps)
         self._ending = Ending(self.run, self._recorder, self._stop_all)
         handlers = [h for h in (host.process.definition.handlers, definition.handlers) if h]
         self._lifecycle = Lifecycle(claimed, self.surroundings.info, handlers, host.call_handlers) if handlers else None
@@ -178,6 +188,10 @@ class Execution:
     def idempotency_key(self, key: str) -> str:
         """What tells the effects of one step from those of all others: the same in every attempt and process."""
         return self._identities.idempotency_key(key)
+
+    def job_id(self, key: str) -> JobId:
+        """The id of a step's job: that which was recorded, or which derives from the step."""
+        return self._identities.job_id(key)
 
     def emit(self, event: str, data: Any, place: str) -> None:
         """Record an event of the code's own, once."""
@@ -286,12 +300,12 @@ class Execution:
 
     @property
     def has_family(self) -> bool:
-        """Whether other runs may have to hear of its end: its parent, or children."""
-        return self.run.parent is not None or self._children.started or self.run.epoch > 1
+        """Whether others may have to hear of its end: its parent, children, or who works its jobs."""
+        return self.run.parent is not None or self._children.started or self._jobs.put or self.run.epoch > 1
 
     @property
     def is_parked(self) -> bool:
-        """Whether it waits for timers, hooks and children alone, and that is durable."""
+        """Whether it waits for timers, hooks, children and jobs alone, and that is durable."""
         return (
             self._recorder.status == "waiting"
             and self._recorder.is_idle
@@ -324,6 +338,18 @@ class Execution:
                 "`except BaseException` around an operation); let it through",
                 self.run.run_id,
             )
+
+    @property
+    def can_go(self) -> bool:
+        """Whether it may be handed to another process soon: it is no longer replayed, and works one step at most."""
+        return not (self.closed or self.repeating or self._ending.begun) and len(self.steps.under_way) <= 1
+
+    def leave(self) -> None:
+        """Another process is to go on: let nothing new begin, and give the run back once all at work has ended."""
+        if not self.closed:
+            self._pausing.leave()
+            self.steps.hold = True
+            self._host.soon(self.pump)
 
     def lost(self) -> None:
         """The lease has lapsed by this process's own clock: whoever takes the run up goes on with it."""
@@ -358,6 +384,10 @@ class Execution:
             elif self._root.done() and not self._rollback.wanted:
                 self._replay.check_rest(self._operations)
                 self._check_openings()
+                recorded = {event.key for event, _ in self._replay.deliveries}  # ends that the code did not wait for
+                for operation in self._asked:
+                    if not operation.future.done() and operation.key not in recorded:
+                        self._openings.open_last(operation, self._replay.openings.pop(operation.key, None))
                 self._finish(self._root)
             else:
                 self._check_openings()
@@ -401,14 +431,9 @@ class Execution:
         operation = self._operations.get(event.key)
         if operation is None or not reproduces(operation, event):
             raise self._replay.divergence(event, self._operations)
-        form = operation.form
-        if form in STEP_FORMS:
-            if value is MISSING:
-                self._compare_input(operation, event)
-        elif form in HOOK_FORMS:
-            self._hooks.replayed(event.key)
-        elif form in CHILD_FORMS:
-            self._children.replayed(event.key)
+        if operation.form in STEP_FORMS and value is MISSING:
+            self._compare_input(operation, event)
+        self._openings.ended(operation)
         if event.type == "step_completed" and operation.compensate is not None:
             self.course.step_completed(operation, event)
         operation.ended = True
@@ -459,25 +484,16 @@ class Execution:
             if not self._rollback.belongs(operation):
                 continue
             if operation.future.done():
-                self.steps.given_up(operation)
-                continue
-            opening = self._replay.openings.pop(operation.key, None)
-            if operation.form in HOOK_FORMS:
-                self._deadlines.open_hook(operation, opening)
-            elif operation.form in CHILD_FORMS:
-                self._children.open(operation, opening)
-                operation.future.add_done_callback(functools.partial(self._give_up_child, operation))
-            elif operation.form in STEP_FORMS:
-                self.steps.ask(operation, opening)
+                self._openings.never_opened(operation)
             else:
-                self._deadlines.set_timer(operation, opening)
+                self._openings.open(operation, self._replay.openings.pop(operation.key, None))
         self.steps.start_durable()
         if self.steps.at_work or self._replay.deliveries:
             return
-        if self.course.waits:
+        if self.course.waits and not self._openings.settling:
             self._complete(self._recorder.record("compensation_started", None, self.course.compensation_started()))
             return
-        if self.wake_at == math.inf and not self._hooks.waiting and not self._children.waiting:
+        if self.wake_at == math.inf and not self._openings.waiting:
             raise HandleError(
                 f"run {self.run.run_id} waits for something that nothing can bring about: "
                 "no step, sleep, hook or child is open.",
@@ -491,10 +507,6 @@ class Execution:
         self._host.woken(self)
         # Not here: this may be inside a step's task, and the run's loop is driven from plain callbacks.
         self._host.soon(self.pump)
-
-    def _give_up_child(self, operation: Operation, future: asyncio.Future[Any]) -> None:
-        if future.cancelled():
-            self._children.close(operation)
 
     def _take_messages(self) -> None:
         """Turn messages from outside into events, once replay is over."""
@@ -596,11 +608,8 @@ class Execution:
             self._ending.fail(error)
 
     def _check_openings(self) -> None:
-        for operation in self._replay.check_openings(self._operations):
-            if operation.form in CHILD_FORMS:
-                self._recorder.outgoing.given_up.append(operation.key)
-            elif operation.token is not None:  # open again if the run was taken back behind its closing
-                self._recorder.outgoing.closed.append((operation.token, "closed"))
+        for operation, opening in self._replay.check_openings(self._operations):
+            self._openings.given_up(operation, opening)
 
     def _on_loop_exception(self, context: dict[str, Any]) -> None:
         if not self.closed:

@@ -7,15 +7,30 @@ from typing import Any, overload
 
 from wfgen.codec import ANY
 from wfgen.definitions import MISSING
-from wfgen.errors import SerializationError, StepError, StepInterruptedError, StepTimeoutError
+from wfgen.errors import (
+    JobDiscardedError,
+    JobExpiredError,
+    SerializationError,
+    StepError,
+    StepInterruptedError,
+    StepTimeoutError,
+)
 from wfgen.events import Event
 from wfgen.operations import Operation
+
+_KINDS: dict[str, type[StepError]] = {
+    "timed_out": StepTimeoutError,
+    "interrupted": StepInterruptedError,
+    "expired": JobExpiredError,
+    "discarded": JobDiscardedError,
+}
+"""Errors by what a `step_failed` event says of how it came to that."""
 
 
 def recorded_error(operation: Operation, event: Event) -> StepError:
     """The error that a `step_failed` event stands for: the same in every replay."""
     data = event.data
-    kind = StepTimeoutError if data.get("timed_out") else StepInterruptedError if data.get("interrupted") else StepError
+    kind = next((kind for mark, kind in _KINDS.items() if data.get(mark)), StepError)
     partial = None
     if event.payload is not None:
         what = f"what {operation!r} reported"

@@ -80,7 +80,7 @@ class Graph:
     @classmethod
     def of(cls, entry: Mapping[str, Any], source_hash: str | None = None) -> Graph:
         """The graph of a workflow's entry in a manifest."""
-        nodes = list(_nodes(entry.get("body") or []))
+        nodes = list(nodes_of(entry.get("body") or []))
         steps = tuple(
             GraphStep(
                 form=node["form"],
@@ -106,6 +106,25 @@ def load_graph(package: str, module: str, name: str, version: str) -> Graph | No
     Returns:
         None if there is no manifest, or none that this wfgen can read: the graph is a help, and no run needs it.
     """
+    found = read_source(package, module)
+    if found is None:
+        return None
+    for entry in found.get("workflows") or []:
+        if (entry.get("name"), entry.get("version")) == (name, version):
+            return Graph.of(entry, found.get("source_hash"))
+    return None
+
+
+def read_source(package: str, module: str) -> dict[str, Any] | None:
+    """What the manifest in a generated package says of one source file.
+
+    Args:
+        package: import name of the generated package.
+        module: dotted name of the source file's module in it.
+
+    Returns:
+        None if there is no manifest, or none that this wfgen can read.
+    """
     try:
         spec = importlib.util.find_spec(package)
         folders = spec.submodule_search_locations if spec is not None else None
@@ -116,10 +135,7 @@ def load_graph(package: str, module: str, name: str, version: str) -> Graph | No
         return None
     if not isinstance(found, dict) or found.get("schema_version") != SCHEMA_VERSION:
         return None
-    for entry in found.get("workflows") or []:
-        if (entry.get("name"), entry.get("version")) == (name, version):
-            return Graph.of(entry, found.get("source_hash"))
-    return None
+    return found
 
 
 def _target(node: Mapping[str, Any]) -> str | None:
@@ -127,15 +143,15 @@ def _target(node: Mapping[str, Any]) -> str | None:
     return None if node["form"] == "inline" or target == DYNAMIC else target
 
 
-def _nodes(value: Any) -> Iterator[dict[str, Any]]:
+def nodes_of(value: Any) -> Iterator[dict[str, Any]]:
     """All nodes with a kind below a list or node, parents before children, in the order of the source."""
     if isinstance(value, list):
         for item in value:
-            yield from _nodes(item)
+            yield from nodes_of(item)
     elif isinstance(value, dict):
         if value.get("kind") in ("step", "opaque"):
             yield value
             return
         for item in value.values():
             if isinstance(item, list | dict):
-                yield from _nodes(item)
+                yield from nodes_of(item)

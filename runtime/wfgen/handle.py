@@ -6,7 +6,7 @@ import random
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, TypeVar, Unpack, cast, overload
 from uuid import UUID
 
 from wfgen.child_calls import ChildCalls
@@ -15,12 +15,13 @@ from wfgen.definitions import MISSING
 from wfgen.durations import Duration, seconds
 from wfgen.errors import HandleError, StepError
 from wfgen.ids import RunId
-from wfgen.names import MAX_STEP_NAME, is_step_name
+from wfgen.job_ref import JobRef
+from wfgen.names import MAX_STEP_NAME, is_step_name, queue_name
 from wfgen.operations import ContinueAsNew, wait_for_operation
 from wfgen.parallel import Errors, WaitFor, run_branches
 from wfgen.references import WorkerRef
 from wfgen.retry import ONCE, Retry
-from wfgen.step_options import OnError, Validate, check_options
+from wfgen.step_options import JobOptions, OnError, Validate, check_job, check_options
 from wfgen.targets import Target, worker_of
 from wfgen.waits import Waits
 
@@ -268,6 +269,35 @@ class WorkflowBase(Waits, ChildCalls, Generic[Ctx_co]):
 class Workflow(WorkflowBase[Ctx_co]):
     """The handle without generated types: any worker id, result `Any`. `Workflow[Shop]` types its context."""
 
+    @overload
+    async def do(
+        self,
+        step: str,
+        target: WorkerRef[Any, Any] | str,
+        data: Any = ...,
+        *,
+        await_result: Literal[False],
+        **options: Unpack[JobOptions],
+    ) -> JobRef: ...
+
+    @overload
+    async def do(
+        self,
+        step: str,
+        target: Any,
+        data: Any = ...,
+        *,
+        retry: Retry | None = None,
+        timeout: Duration | None = None,
+        on_error: OnError = "raise",
+        validate: Validate | None = None,
+        idempotency_key: str | None = None,
+        at_most_once: bool | None = None,
+        compensate: Target | None = None,
+        await_result: bool = True,
+        description: str | None = None,
+    ) -> Any: ...
+
     def do(
         self,
         step: str,
@@ -281,6 +311,7 @@ class Workflow(WorkflowBase[Ctx_co]):
         idempotency_key: str | None = None,
         at_most_once: bool | None = None,
         compensate: Target | None = None,
+        await_result: bool = True,
         description: str | None = None,
     ) -> Coroutine[Any, Any, Any]:
         """Run a step: at least once, and never again once its completion is recorded.
@@ -301,6 +332,8 @@ class Workflow(WorkflowBase[Ctx_co]):
                 StepInterruptedError. Costs a commit before it begins; excludes retries. Default: as the worker says.
             compensate: a worker's id or reference, or a function, that undoes the step if the run does not succeed; it
                 is given the step's result.
+            await_result: with False, for a step that goes to a queue: its JobRef is given as soon as the job is
+                recorded, and the job goes its own way, also when the run has ended.
             description: one line for people.
 
         Raises:
@@ -315,6 +348,9 @@ class Workflow(WorkflowBase[Ctx_co]):
         registry = self._execution.registry
         worker = worker_of(registry, target, f"step {step!r}")
         definition = None if worker is None else registry.worker(worker)
+        queued = definition is not None and definition.is_queued(self._execution.definition.execution_mode)
+        if not await_result:
+            check_job(step, queued=queued, undone=compensate is not None, continues=on_error == "continue")
         if compensate is not None:
             undo = worker_of(registry, compensate, f"the compensation of step {step!r}")
             if undo is not None:
@@ -328,6 +364,10 @@ class Workflow(WorkflowBase[Ctx_co]):
         operation.validate = validate
         operation.idempotency_key = idempotency_key
         operation.at_most_once = at_most_once
+        if queued:
+            operation.queue = queue_name(self._execution.run.workflow, step)
+            operation.awaited = await_result
+            operation.job_id = self._execution.job_id(operation.key)
         if compensate is not None:
             operation.compensate = compensate
             self._execution.course.compensations.wanted = True

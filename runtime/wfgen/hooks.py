@@ -12,6 +12,7 @@ from wfgen.definitions import MISSING
 from wfgen.errors import SerializationError, error_name, error_text
 from wfgen.events import Event
 from wfgen.operations import Operation
+from wfgen.queued import OpenJobs
 from wfgen.recorder import Recorder
 from wfgen.store.protocol import HookRecord, Message, RunRecord
 
@@ -27,6 +28,7 @@ class OpenHooks:
         codec: loads payloads by the hook's type.
         messages: the run's inbox so far, oldest first.
         children: take messages about the end of a child.
+        jobs: take messages about the end of a job.
         cancelled: whether a request to cancel is recorded: the code hears of one only.
     """
 
@@ -37,9 +39,11 @@ class OpenHooks:
         codec: Codec,
         messages: Sequence[Message],
         children: OpenChildren,
+        jobs: OpenJobs,
         cancelled: bool,
     ) -> None:
         self._children = children
+        self._jobs = jobs
         self._cancelled = cancelled
         self._run = run
         self._recorder = recorder
@@ -141,6 +145,12 @@ class OpenHooks:
                     left.append(message)
                 else:
                     completed.append((end, MISSING))
+            elif message.kind == "job":
+                ended = self._jobs.take(message)
+                if ended is None:
+                    left.append(message)
+                else:
+                    completed += ended
             elif (operation := self._find(message)) is not None:
                 completed += self._resume(operation, message)
             else:

@@ -59,7 +59,7 @@ class Host(Protocol):
         ...
 
     def parked(self, execution: Execution) -> None:
-        """The run waits for timers, hooks and children alone, and that is durable: it may be dropped here."""
+        """The run waits for timers, hooks, children and jobs alone, and that is durable: it may be dropped here."""
         ...
 
     def woken(self, execution: Execution) -> None:

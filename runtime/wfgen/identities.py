@@ -9,7 +9,7 @@ from typing import Any
 
 from wfgen.checkpoints import effects_origin, marker, seed_origin, seeds
 from wfgen.events import Event
-from wfgen.ids import HookToken
+from wfgen.ids import HookToken, JobId
 from wfgen.loop import BranchTask
 from wfgen.store.protocol import RunRecord
 
@@ -27,8 +27,8 @@ class Identities:
         origin = f"{run.salt}/{events[0].seq}"
         back = marker(events)
         self.origin = origin if back is None else f"{origin}/{back.seq}"
-        """From which the tokens and child ids derive that are not recorded; another one each time the run is taken
-        back."""
+        """From which the tokens and the ids of children and jobs derive that are not recorded; another one each time
+        the run is taken back."""
         self._run_id = run.run_id
         self._recorded = recorded
         self._effects = effects_origin(events, origin)
@@ -63,6 +63,13 @@ class Identities:
         if known is None:
             known = f"hook_{hashlib.sha256(f'{self.origin}/{self._run_id}/{key}'.encode()).hexdigest()[:32]}"
         return HookToken(known)
+
+    def job_id(self, key: str) -> JobId:
+        """That of the job of the step of that key."""
+        known = self._recorded.get(key)
+        if known is None:
+            known = f"job_{hashlib.sha256(f'{self.origin}/{self._run_id}/{key}'.encode()).hexdigest()[:32]}"
+        return JobId(known)
 
     def idempotency_key(self, key: str) -> str:
         """What tells the effects of one step from those of all others: the same in every attempt and process."""

@@ -15,3 +15,6 @@ WorkerId = NewType("WorkerId", str)
 
 HookToken = NewType("HookToken", str)
 """What resumes a hook; whoever holds it may resume."""
+
+JobId = NewType("JobId", str)
+"""A step that is handed to another process over a queue."""

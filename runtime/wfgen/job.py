@@ -66,7 +66,7 @@ class Job(Generic[Ctx_co]):
         """Say how far the step has come; may be called from its thread, as often as it likes.
 
         If the attempt fails for good, the last value is recorded with the failure: `StepError.partial`. Otherwise it is
-        forgotten.
+        forgotten. Of a step on a queue it is also kept with the job, about once a second, for whoever looks.
 
         Args:
             value: anything that can be recorded as a result that has no declared type.

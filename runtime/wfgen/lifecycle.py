@@ -57,7 +57,7 @@ class LifecycleHandlers:
     on_start: Handler | None = None
     """Its code is about to run for the first time."""
     on_sleep: Handler | None = None
-    """It waits for timers, hooks and children alone."""
+    """It waits for timers, hooks, children and jobs alone."""
     on_resume: Handler | None = None
     """It goes on: after that, after it was paused, retried or rolled back, or in another process."""
     on_complete: Handler | None = None

@@ -65,6 +65,8 @@ class Step(_Node):
     imports: tuple[str, ...] = ()
     """Modules that `payload` needs."""
     awaited: bool = True
+    await_result: bool | str | None = None
+    """What `do` is told so; `<dynamic>` if that is known at run time only, None if it is not told: it waits."""
     key: str | None = None
     """Of a name or target that is known at run time only: short hash of what it is computed from."""
     data_key: str | None = None
@@ -252,7 +254,10 @@ class WorkerEntry(_Data):
     doc: str | None = None
     tags: tuple[str, ...] = ()
     is_async: bool = True
-    dispatch: Literal["inline", "queue", "webhook"] | str = "inline"
+    dispatch: Literal["inline", "queue"] | str | None = None
+    """None: as the workflow's `execution_mode` says."""
+    expires: str | None = None
+    """How long its jobs wait on a queue."""
     timeout: str | None = None
     retry: dict[str, Any] | str | None = None
     input: str | None = None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import dataclasses
 import logging
 from collections.abc import Callable
 
@@ -29,7 +31,10 @@ class Membership:
         self._lease = lease
         self._environment = environment
         self._lapsed = lapsed
+        self.serves = "{}"
+        """What the process takes, as JSON; to be set before it enters."""
         self._heartbeat: Heartbeat | None = None
+        self._renewing = asyncio.Lock()
 
     @property
     def valid(self) -> bool:
@@ -38,7 +43,7 @@ class Membership:
 
     async def enter(self) -> None:
         """Register the process; its lease is renewed from now on."""
-        process = this_process(self._environment)
+        process = dataclasses.replace(this_process(self._environment), serves=self.serves)
         self.process_id = process.process_id
         began = self._environment.clock.monotonic()
         await self._store.register(process, self._lease)
@@ -47,10 +52,11 @@ class Membership:
 
     async def renew(self) -> None:
         """Register again, under a new id, if the lease was lost: what the old one held belongs to others now."""
-        if self._heartbeat is not None and not self._heartbeat.valid:
-            self._lapsed()
-            await self._heartbeat.close()
-            await self.enter()
+        async with self._renewing:  # whoever comes meanwhile finds it done
+            if self._heartbeat is not None and not self._heartbeat.valid:
+                self._lapsed()
+                await self._heartbeat.close()
+                await self.enter()
 
     async def leave(self) -> None:
         """End the lease."""

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from wfgen.claims import SOON
 from wfgen.errors import StoreError
 from wfgen.ids import RunId
 from wfgen.store.protocol import Message
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("wfgen.engine")
 
 AGAIN = 0.1
-"""Seconds after which a reading that failed is repeated."""
+"""Seconds after which a reading that failed is repeated; twice as many each time, up to SOON."""
 
 
 class Messages:
@@ -29,14 +30,18 @@ class Messages:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._newest = 0
-        """Number of the last message that has been read."""
+        self._mark = 0
+        """Of the last reading: from where the next one goes on."""
         self._missed = False
         """Whether one was read whose run was not here: it may just be on its way into memory."""
         self._asked = self._answered = 0
         """Requests to read, and how many of them are served."""
         self._reading = asyncio.Lock()
         """Held while messages are read and given to their runs."""
+        self._pause = AGAIN
+        """Seconds until the next attempt, should a reading fail."""
+        self._is_due = False
+        """Whether an attempt is on its way."""
 
     async def fetch(self) -> None:
         """Read what has come; afterwards all that was sent before the call has been given to its run."""
@@ -49,11 +54,11 @@ class Messages:
     async def _read(self) -> None:
         engine, served, taken = self._engine, self._asked, self._engine.taken
         try:
-            messages = await engine.store.messages(engine.process_id, after=self._newest)
-        except StoreError as error:  # nobody tells of them again
-            log.error("messages cannot be read, next attempt in %g s: %s", AGAIN, error)
-            engine.later(AGAIN, lambda: engine.spawn(self.fetch()))
+            messages, mark = await engine.store.messages(engine.process_id, after=self._mark)
+        except StoreError as error:
+            self._try_again(error)
             return
+        self._pause = AGAIN
         self._answered = served
         inboxes: dict[RunId, list[Message]] = {}
         for message in messages:
@@ -70,8 +75,23 @@ class Messages:
         self._missed = missed
         if is_late:
             engine.spawn(self.fetch())
-        elif messages and not missed:
-            self._newest = messages[-1].id
+        elif not missed:
+            self._mark = mark
+
+    def _try_again(self, error: StoreError) -> None:
+        """Read once more after a while, since nobody tells of it again; also if several readings have failed."""
+        if self._is_due:
+            return
+        level = self._engine.level_of(error)
+        log.log(level, "messages cannot be read, next attempt in %g s: %s", self._pause, error)
+        self._is_due = True
+
+        def fetch() -> None:
+            self._is_due = False
+            self._engine.spawn(self.fetch())
+
+        self._engine.later(self._pause, fetch)
+        self._pause = min(self._pause * 2, SOON)
 
     def taken(self) -> None:
         """Runs have come into memory: what was read for them before they were there is read again."""
@@ -88,4 +108,5 @@ class Messages:
             StoreError: it cannot be read.
         """
         async with self._reading:
-            take(await self._engine.store.messages(self._engine.process_id, run_id=run_id))
+            messages, _ = await self._engine.store.messages(self._engine.process_id, run_id=run_id)
+            take(messages)

@@ -15,7 +15,7 @@ MAX_STEP_NAME = 255
 MAX_TAG = 100
 """Characters of a tag."""
 
-RESERVED = frozenset({"close", "get_run", "list_runs", "engine", "registry"})
+RESERVED = frozenset({"close", "get_run", "list_runs", "get_job", "list_jobs", "engine", "registry"})
 """First parts of a workflow name that the generated client uses itself (`wf.get_run`)."""
 
 
@@ -54,6 +54,11 @@ def identifier(part: str) -> str:
 def identifiers(name: str) -> tuple[str, ...]:
     """The path of identifiers under which the generated package offers a name: `crm.sign-up` is `crm`, `sign_up`."""
     return tuple(identifier(part) for part in name.split("."))
+
+
+def queue_name(workflow: str, step: str) -> str:
+    """The queue of a workflow's step."""
+    return f"{workflow}.{step}"
 
 
 def version_key(version: str) -> tuple[tuple[int, int, str], ...]:

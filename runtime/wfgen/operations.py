@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import functools
-import inspect
-import math
 from collections.abc import Callable
-from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from wfgen.codec import ANY, adapter, annotations_of
 from wfgen.definitions import MISSING, WorkerDefinition
 from wfgen.errors import InvalidInputError
-from wfgen.ids import HookToken
-from wfgen.job import Attempt, Job
+from wfgen.ids import HookToken, JobId, RunId
+from wfgen.job_ref import JobRef
 from wfgen.retry import ONCE, Retry
-from wfgen.step_options import OnError, Validate, check_once
+from wfgen.step_options import OnError, check_once
 from wfgen.targets import Target
+from wfgen.work import Part, Work
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future as ThreadFuture
-
+    from wfgen.codec import Codec
     from wfgen.events import Event
     from wfgen.execution import Execution
     from wfgen.store.protocol import NewRun
+    from wfgen.surroundings import Surroundings
 
 STEP_FORMS = frozenset({"rpc", "inline"})
 HOOK_FORMS = frozenset({"hook", "create_hook"})
@@ -43,20 +40,7 @@ class ContinueAsNew(BaseException):
         self.input = input
 
 
-class Part:
-    """Names a value of an operation, such as its input; the text is made when an error needs it."""
-
-    __slots__ = ("_name", "_operation")
-
-    def __init__(self, name: str, operation: Operation) -> None:
-        self._name = name
-        self._operation = operation
-
-    def __str__(self) -> str:
-        return f"{self._name} of {self._operation!r}"
-
-
-class Operation:
+class Operation(Work):
     """One call of `do`, `sleep`, `hook`, … of a run. What asks for it sets what it is about.
 
     Attributes:
@@ -78,32 +62,23 @@ class Operation:
     """
 
     __slots__ = (
-        "annotation",
         "asked",
         "at_most_once",
-        "began",
+        "awaited",
         "child",
         "compensate",
-        "data",
         "due",
         "ended",
         "execution",
+        "expires",
         "form",
-        "function",
         "future",
         "idempotency_key",
-        "job_parameter",
-        "key",
-        "name",
+        "job_id",
         "on_error",
         "place",
-        "reports",
-        "retry",
-        "target",
-        "thread",
-        "timeout",
+        "queue",
         "token",
-        "validate",
         "validator",
     )
 
@@ -116,47 +91,34 @@ class Operation:
         place: str,
         target: str | None = None,
     ) -> None:
+        super().__init__(key, name, target)
         self.execution = execution
-        self.key = key
-        self.name = name
         self.form = form
-        self.target = target
         self.place = place
         self.future: asyncio.Future[Any] = execution.loop.create_future()
         self.asked = False
-        self.function: Callable[..., Any] | None = None
-        self.data: Any = MISSING
-        """Encoded input of a step, with the type to load it by; `MISSING` without input."""
-        self.job_parameter: str | None = None
-        self.retry: Retry = ONCE
-        self.timeout: float | None = None
-        self.began: float | None = None
-        """Steps: when the first attempt began, in seconds since the epoch."""
         self.due: float | None = None
         self.child: NewRun | None = None
         """Calls and starts: the run to create."""
-        self.annotation = ANY
         self.token: HookToken | None = None
         self.validator: Callable[[Any], object] | None = None
         self.on_error: OnError = "raise"
-        self.validate: Validate | None = None
         self.idempotency_key: str | None = None
         self.at_most_once: bool | None = None
+        self.queue: str | None = None
+        """Steps: the queue that they are put on; None for those that run in this process."""
+        self.awaited = True
+        """Steps on a queue: whether the code waits for the result, and not for the JobRef alone."""
+        self.job_id: JobId | None = None
+        """The same: of their job."""
+        self.expires: float | None = None
+        """The same: seconds that the job may wait on the queue."""
         self.compensate: Target | None = None
         self.ended = False
-        self.reports: Attempt | None = None
-        """What the last attempt has reported, if its function takes a Job."""
-        self.thread: ThreadFuture[Any] | None = None
-        """The thread of the last attempt, which may go on when the attempt is over."""
 
     def __repr__(self) -> str:
         target = f" -> {self.target}" if self.target else ""
         return f"step {self.name!r} ({self.form}{target}) at {self.place}"
-
-    @property
-    def deadline(self) -> float:
-        """Steps: when all attempts have to be over, in seconds since the epoch; infinite without a bound."""
-        return math.inf if self.began is None else self.retry.deadline(self.began)
 
     def prepare_worker(self, worker: WorkerDefinition) -> None:
         """Take function, types and policies from a worker.
@@ -185,6 +147,7 @@ class Operation:
             self.validate = worker.validate
         if self.at_most_once is None:
             self.at_most_once = worker.at_most_once
+        self.expires = worker.expires
         self._choose_retry(worker.retry)
 
     def prepare_function(self, function: Callable[..., Any]) -> None:
@@ -220,33 +183,6 @@ class Operation:
             self.asked = True
             self.execution.asked(self)
 
-    def call(self, attempt: int) -> Any:
-        """Call the step's function with a fresh copy of its input: what it does to it stays its own."""
-        assert self.function is not None
-        arguments: tuple[Any, ...] = ()
-        if self.data is not MISSING:
-            arguments = (self.input_copy(),)
-        if self.job_parameter is None:
-            return self.function(*arguments)
-        surroundings = self.execution.surroundings
-        self.reports = Attempt(self.execution.codec, repr(self))
-        job = Job(
-            run_id=self.execution.run.run_id,
-            step=self.name,
-            key=self.key,
-            attempt=attempt,
-            context=surroundings.context,
-            log=surroundings.log_of(self.name, attempt),
-            idempotency_key=self.idempotency_key or self.execution.idempotency_key(self.key),
-            _attempt=self.reports,
-        )
-        return self.function(*arguments, **{self.job_parameter: job})
-
-    def input_copy(self) -> Any:
-        """Decode the step's input anew."""
-        encoded, annotation = self.data
-        return self.execution.codec.decode(encoded, annotation, Part("the input", self))
-
     def result_of(self, event: Event) -> Any:
         """The result that a `step_completed` event of this step holds; a new object each time.
 
@@ -274,21 +210,67 @@ class Operation:
         encoded, annotation = self.data
         return self.execution.codec.digest(encoded, annotation, recorded) in (recorded, None)
 
+    # What a step's attempts need, and what became of them.
+
     @property
-    def is_async(self) -> bool:
-        """Whether the function runs on the engine's loop rather than in a thread."""
-        function: Any = self.function
-        if isinstance(function, FunctionType):
-            return bool(function.__code__.co_flags & inspect.CO_COROUTINE)
-        while isinstance(function, functools.partial):
-            function = function.func
-        call = getattr(type(function), "__call__", None)  # noqa: B004
-        return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
+    def run_id(self) -> RunId:
+        return self.execution.run.run_id
+
+    @property
+    def codec(self) -> Codec:
+        return self.execution.codec
+
+    @property
+    def surroundings(self) -> Surroundings:
+        return self.execution.surroundings
+
+    @property
+    def effect_key(self) -> str:
+        return self.idempotency_key or self.execution.idempotency_key(self.key)
+
+    @property
+    def is_given_up(self) -> bool:
+        return self.future.cancelled()
+
+    @property
+    def settles(self) -> bool:
+        return self.compensate is not None
+
+    @property
+    def has_to_settle(self) -> bool:
+        return self.compensate is not None and self.future.cancelled() and not self.execution.closed
+
+    def completed(
+        self,
+        attempt: int,
+        started_at: float,
+        encoded: bytes,
+        value: Any,
+        recorded: str | None,
+        warning: str | None = None,
+    ) -> None:
+        # This and the like only record; the run's own loop is driven from a plain callback once that is durable.
+        self.execution.steps.completed(self, attempt, started_at, encoded, value, recorded, warning)
+
+    def failed(self, attempt: int, started_at: float, error: dict[str, Any], partial: bytes | None = None) -> None:
+        self.execution.steps.failed(self, attempt, started_at, error, partial)
+
+    def try_again(self, attempt: int, delay: float, error: dict[str, Any]) -> None:
+        self.execution.steps.retry(self, attempt, delay, error)
+
+    def cancelled(self, attempt: int) -> None:
+        self.execution.steps.cancelled(self, attempt)
+
+    def lost(self) -> None:
+        self.execution.lost()
 
 
 async def wait_for_operation(operation: Operation) -> Any:
     """The coroutine that `do` and its kin return."""
     operation.ask()
+    if not operation.awaited:
+        assert operation.job_id is not None
+        return JobRef(operation.job_id, str(operation.queue))
     result = await operation.future
     if operation.form in STEP_FORMS:  # nobody can wait for it again: what it was given and gave is the code's alone
         operation.future = operation.execution.loop.settled

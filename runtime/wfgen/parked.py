@@ -35,6 +35,9 @@ class ParkedRuns:
     def __len__(self) -> int:
         return len(self._free) + len(self._inside)
 
+    def __contains__(self, execution: Execution) -> bool:
+        return execution.run.run_id in self._free or execution.run.run_id in self._inside
+
     def add(self, execution: Execution) -> None:
         """A run waits, and that is durable."""
         self.discard(execution.run.run_id)

@@ -23,8 +23,10 @@ class Pausing:
     """
 
     def __init__(self, recorder: Recorder, hooks: OpenHooks, events: Sequence[Event]) -> None:
-        self.asked = False
-        """Whether nothing new may begin."""
+        self._is_wanted = False
+        """Whether somebody has asked for a pause."""
+        self._is_leaving = False
+        """Whether the process gives its runs back."""
         self._recorder = recorder
         self._hooks = hooks
         self._answered: list[int] = []
@@ -33,6 +35,15 @@ class Pausing:
         turns = [event.type for event in events if event.type in ("run_paused", "run_resumed")]
         self._is_recorded = bool(turns) and turns[-1] == "run_paused"
         """Whether the run is taken up from a pause, by a message that ends it."""
+
+    @property
+    def asked(self) -> bool:
+        """Whether nothing new may begin."""
+        return self._is_wanted or self._is_leaving
+
+    def leave(self) -> None:
+        """Give the run back without a pause, as soon as nothing is at work."""
+        self._is_leaving = True
 
     def begin(self) -> None:
         """The run is taken up: a pause ends before anything else is recorded, be it the run's end."""
@@ -45,17 +56,17 @@ class Pausing:
 
         A request to cancel the run ends it as well.
         """
-        was_asked = self.asked
+        was_wanted = self._is_wanted
         for message in self._hooks.take_controls():
-            self.asked = message.kind == "pause"
+            self._is_wanted = message.kind == "pause"
             self._answered.append(message.id)
         if self._hooks.has_cancel:
-            self.asked = False
-        if self.asked:
+            self._is_wanted = False
+        if self._is_wanted:
             return False
         if self._answered:
             self._answer()
-        return was_asked
+        return was_wanted and not self._is_leaving
 
     def keep(self, late: Callable[[], None]) -> None:
         """Keep a timer that has come due until the pause is taken back."""
@@ -68,8 +79,11 @@ class Pausing:
 
     def record(self) -> None:
         """Nothing is at work any more: record the pause; it ends this process's work on the run."""
-        self._recorder.record("run_paused", None, {})
-        self._recorder.set_status("paused")
+        if self._is_wanted:
+            self._recorder.record("run_paused", None, {})
+            self._recorder.set_status("paused")
+        else:
+            self._recorder.set_status("pending")
         self._answer()
 
     def _answer(self) -> None:

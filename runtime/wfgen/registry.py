@@ -60,6 +60,7 @@ class Registry:
         self._workers: dict[str, WorkerSource | WorkerDefinition] = {}
         self._ids: dict[int, str] | None = None
         self._modules = {(workflow.name, workflow.version): workflow.module for workflow in workflows}
+        self._worker_modules = {worker.id: worker.module for worker in workers}
         self._graphs: dict[tuple[str, str], Graph | None] = {}
         for workflow in workflows:
             self._workflows.setdefault(workflow.name, {})[workflow.version] = workflow
@@ -74,6 +75,7 @@ class Registry:
                 self._modules.pop((definition.name, definition.version), None)
             else:
                 self._workers[definition.id] = definition
+                self._worker_modules.pop(definition.id, None)
                 self._ids = None
 
     def collect(self, module: Any) -> None:
@@ -126,6 +128,14 @@ class Registry:
             self._graphs[pair] = None if module is None else load_graph(self.package, module, name, version)
         return self._graphs[pair]
 
+    def module_of(self, name: str, version: str) -> str | None:
+        """The generated module of a workflow, relative to the package; None for definitions added by hand."""
+        return self._modules.get((name, version))
+
+    def module_of_worker(self, worker_id: str) -> str | None:
+        """The generated module of a worker, relative to the package; None for definitions added by hand."""
+        return self._worker_modules.get(worker_id)
+
     def worker(self, worker_id: str) -> WorkerDefinition:
         """Load a worker.
 
@@ -142,6 +152,21 @@ class Registry:
             assert isinstance(loaded, WorkerDefinition)
             self._workers[worker_id] = found = loaded
         return found
+
+    def load_workers(self, name: str, version: str) -> None:
+        """Load the workers that the graph of a workflow names, so that a file that does not load is seen before a run.
+
+        Those that are not there at all are left to the step that asks for them.
+
+        Raises:
+            DefinitionError: a file does not define its worker any more.
+            Exception: whatever a file raises.
+        """
+        graph = self.graph(name, version)
+        for step in () if graph is None else graph.steps:
+            if step.form == "rpc" and isinstance(self._workers.get(step.target or ""), WorkerSource):
+                assert step.target is not None
+                self.worker(step.target)
 
     def worker_of(self, function: Any) -> str | None:
         """The id under which a module-level function is registered as a worker, if it is. Loads all workers once."""

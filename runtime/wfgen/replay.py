@@ -13,6 +13,8 @@ from wfgen.events import COMPLETIONS, OPENINGS, Event
 from wfgen.operations import Operation
 from wfgen.store.protocol import RunRecord
 
+_IDS = {"hook_created": "token", "child_started": "run_id", "job_created": "job_id"}
+
 
 class Replay:
     """The completions that are still to be delivered, in recorded order, and the operations recorded as open.
@@ -38,11 +40,9 @@ class Replay:
         for event, _ in self.deliveries:
             self.openings.pop(event.key, None)
         self.ids: dict[str | None, str] = {
-            event.key: event.data["token" if event.type == "hook_created" else "run_id"]
-            for event in events
-            if event.type in ("hook_created", "child_started")
+            event.key: event.data[_IDS[event.type]] for event in events if event.type in _IDS
         }
-        """Tokens of hooks and ids of child runs, by key, as they were recorded."""
+        """Tokens of hooks and ids of child runs and jobs, by key, as they were recorded."""
         self.patches = {event.data["id"]: True for event in events if event.type == "patched"}
         """Answers of `patched`, by id."""
         self.changed_inputs = {event.key for event in events if event.type == "input_changed"}
@@ -74,10 +74,10 @@ class Replay:
             if event.key is not None and not reproduces(operations.get(event.key), event):
                 raise self.divergence(event, operations)
 
-    def check_openings(self, operations: Mapping[str, Operation]) -> list[Operation]:
+    def check_openings(self, operations: Mapping[str, Operation]) -> list[tuple[Operation, Event]]:
         """All completions are delivered: what was recorded as open must have been asked for again.
 
-        Returns the operations that the code has asked for and given up since.
+        Returns the operations that the code has asked for and given up since, with what is recorded of them.
 
         Raises:
             DivergenceError: one was not asked for.
@@ -90,7 +90,7 @@ class Replay:
                 raise self.divergence(event, operations)
             if operation.future.done():
                 del self.openings[key]
-                given_up.append(operation)
+                given_up.append((operation, event))
         return given_up
 
     def divergence(self, event: Event, operations: Mapping[str, Operation]) -> DivergenceError:

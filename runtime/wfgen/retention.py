@@ -23,7 +23,7 @@ LONGEST = 3600.0
 
 
 async def keep_for(seconds: float, store: Store, time: Callable[[], float]) -> None:
-    """Remove finished runs of a store once they have been over for so long; never returns.
+    """Remove finished runs and jobs of a store once they have been over for so long; never returns.
 
     Args:
         seconds: how long they are kept.
@@ -35,6 +35,8 @@ async def keep_for(seconds: float, store: Store, time: Callable[[], float]) -> N
         try:
             while pruned := await store.prune(time() - seconds, limit=BATCH):
                 removed += len(pruned)
+                await asyncio.sleep(PAUSE)
+            while await store.prune_jobs(time() - seconds, limit=BATCH):  # noqa: ASYNC110  # of runs that stay
                 await asyncio.sleep(PAUSE)
         except StoreError as error:
             log.error("old runs cannot be removed just now: %s", error)

@@ -14,6 +14,7 @@ from wfgen.events import Event
 from wfgen.history import HistoryEntry, entries
 from wfgen.ids import RunId
 from wfgen.step_states import StepState
+from wfgen.store.jobs import JobRecord
 from wfgen.store.protocol import HookRecord, RunRecord
 
 if TYPE_CHECKING:
@@ -82,6 +83,13 @@ class Run(Generic[O]):
         """
         record = await self.info()
         return self._engine.step_states(record, await self.history())
+
+    async def jobs(self) -> list[JobRecord]:
+        """Its steps that were put on queues, as jobs, newest first: at most 1,000 of them."""
+        found = await self._engine.store.list_jobs(run_id=self.id, limit=1000)
+        if not found:
+            await self.info()  # to tell a run that has none from one that is not there
+        return found
 
     async def waiting(self) -> Sequence[HookRecord]:
         """Its open hooks: step name, token, deadline."""

@@ -87,6 +87,8 @@ class Settings(BaseModel):
     """Largest encoded input, result or hook payload, in bytes."""
     concurrency: int = Field(default=1000, gt=0)
     """How many runs one process works at once, without those that wait."""
+    job_concurrency: int = Field(default=100, gt=0)
+    """How many jobs from queues one process works at once."""
     checkpoints_kept: int | None = Field(default=None, ge=1)
     """How many checkpoints of a run it can be rolled back to and forked from, the last ones. Default: all."""
     resident: int = Field(default=1000, ge=0)

@@ -10,7 +10,11 @@ from dataclasses import dataclass, field
 ACCURACY = 0.01
 """Relative error of a percentile at most."""
 
-_GROWTH = math.log((1 + ACCURACY) / (1 - ACCURACY))
+GROWTH = math.log((1 + ACCURACY) / (1 - ACCURACY))
+"""Logarithm of the factor between the bounds of a class of durations."""
+
+SHORTEST = 1e-6
+"""Seconds that are told from less."""
 
 
 class Durations:
@@ -26,9 +30,13 @@ class Durations:
 
     def add(self, seconds: float) -> None:
         """Count one."""
-        self.count += 1
-        self.longest = max(self.longest, seconds)
-        self._classes[_class(seconds)] += 1
+        self.add_class(_class(seconds), 1, seconds)
+
+    def add_class(self, number: int, count: int, longest: float) -> None:
+        """Count several of one class; its number is `ceil(ln(max(seconds, SHORTEST)) / GROWTH)`."""
+        self.count += count
+        self.longest = max(self.longest, longest)
+        self._classes[number] += count
 
     def percentile(self, percent: float) -> float | None:
         """What so many percent did not exceed, in seconds; None if nothing was counted."""
@@ -41,12 +49,12 @@ class Durations:
 
 
 def _class(seconds: float) -> int:
-    return math.ceil(math.log(max(seconds, 1e-6)) / _GROWTH)
+    return math.ceil(math.log(max(seconds, SHORTEST)) / GROWTH)
 
 
 def _middle(number: int) -> float:
     """The value that is off by the same factor from both bounds of a class."""
-    return 2 * math.exp(number * _GROWTH) / (math.exp(_GROWTH) + 1)
+    return 2 * math.exp(number * GROWTH) / (math.exp(GROWTH) + 1)
 
 
 @dataclass(slots=True)
@@ -107,19 +115,23 @@ class WorkflowStatistics:
     def add_steps(self, events: Iterable[tuple[str, str, float | None]]) -> None:
         """Count events of steps: type, key, and seconds of the attempt."""
         for type, key, seconds in events:
-            name = _name(key)
-            step = self.steps.get(name)
-            if step is None:
-                step = self.steps[name] = StepStatistics(name)
-            if type == "step_retrying":
-                step.retries += 1
-                continue
-            if type == "step_completed":
-                step.completed += 1
-            else:
-                step.failed += 1
-            if seconds is not None:
+            step = self.add_events(type, key, 1)
+            if seconds is not None and type != "step_retrying":
                 step.durations.add(max(0.0, seconds))
+
+    def add_events(self, type: str, key: str, count: int) -> StepStatistics:
+        """Count some events of one step, without their durations; gives that step."""
+        name = _name(key)
+        step = self.steps.get(name)
+        if step is None:
+            step = self.steps[name] = StepStatistics(name)
+        if type == "step_retrying":
+            step.retries += count
+        elif type == "step_completed":
+            step.completed += count
+        else:
+            step.failed += count
+        return step
 
 
 def _name(key: str) -> str:

@@ -13,8 +13,8 @@ OnError = Literal["raise", "continue"]
 Validate = Literal["strict", "warn"]
 
 
-class AnyStepOptions(TypedDict, total=False):
-    """The options of `do` but `on_error`, on which the type of its result depends."""
+class JobOptions(TypedDict, total=False):
+    """The options of a `do` that does not wait for its result: `await_result=False`."""
 
     retry: Retry | None
     """Policy; default the worker's, then the workflow's, then one attempt."""
@@ -29,10 +29,15 @@ class AnyStepOptions(TypedDict, total=False):
     at_most_once: bool
     """Never run the step a second time: if its process ends in the middle, it fails with StepInterruptedError. Costs a
     commit before it begins; excludes retries. Default as the worker says, else False."""
-    compensate: object  # not the union that it is: generated overloads repeat it, and checkers slow down by that
-    """A worker's id or reference, or a function, that undoes the step; it is given the step's result."""
     description: str | None
     """One line for people."""
+
+
+class AnyStepOptions(JobOptions, total=False):
+    """The options of `do` but `on_error` and `await_result`, on which the type of its result depends."""
+
+    compensate: object  # not the union that it is: generated overloads repeat it, and checkers slow down by that
+    """A worker's id or reference, or a function, that undoes the step; it is given the step's result."""
 
 
 class StepOptions(AnyStepOptions, total=False):
@@ -40,6 +45,8 @@ class StepOptions(AnyStepOptions, total=False):
 
     on_error: Literal["raise"]
     """The default. With `"continue"` the result is the StepError of a step that has failed for good."""
+    await_result: Literal[True]
+    """The default. With False the result is the JobRef of a step on a queue, at once."""
 
 
 def check_options(step: str, on_error: str, validate: str | None, idempotency_key: str | None) -> None:
@@ -57,6 +64,26 @@ def check_options(step: str, on_error: str, validate: str | None, idempotency_ke
         raise InvalidInputError(
             f"step {step!r}: {idempotency_key!r:.80} cannot be an idempotency key.",
             hint="Use printable text of 1 to 255 characters.",
+        )
+
+
+def check_job(step: str, *, queued: bool, undone: bool, continues: bool) -> None:
+    """Refuse `await_result=False` where there is no job that could go its own way.
+
+    Raises:
+        HandleError: the step is not on a queue, or another option needs its end.
+    """
+    if not queued:
+        raise HandleError(
+            f"step {step!r}: await_result=False, but the step is not on a queue: it runs in the run's process.",
+            hint='Define its worker with dispatch="queue", or the workflow with execution_mode="remote"; '
+            "a function that is no worker always runs in the run's process.",
+        )
+    if undone or continues:
+        option = "compensate" if undone else 'on_error="continue"'
+        raise HandleError(
+            f"step {step!r}: {option} needs the step's end, for which await_result=False does not wait.",
+            hint=f"Leave out one of the two: {option}, or await_result.",
         )
 
 

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from wfgen.operations import Operation
 
 StepStatus = Literal["pending", "running", "waiting", "completed", "failed", "cancelled", "undone", "skipped"]
-"""`pending`: the source has it, and nothing is recorded of it; `waiting`: for its time, a payload, a child or its next
-attempt; `cancelled`: the code gave it up, or the run ended before it; `undone`: the run was taken back to before it;
-`skipped`: the run has ended without it."""
+"""`pending`: the source has it, and nothing is recorded of it; `waiting`: for its time, a payload, child or job, or its
+next attempt; `cancelled`: the code gave it up, or the run ended before it; `undone`: the run was taken back to before
+it; `skipped`: the run has ended without it."""
 
 _OF_STEPS = COMPLETIONS | OPENINGS
 _FAILED = frozenset({"step_failed", "hook_timed_out", "child_failed"})
@@ -56,6 +56,10 @@ class StepState:
     """Waiting: until when at the latest, in seconds since the epoch."""
     error: str | None = None
     """What its last failed attempt raised."""
+    queue: str | None = None
+    """Of a step that is, or was, a job: its queue."""
+    job_id: str | None = None
+    """The same: the job's id. The job knows more: whether a process works it, attempts that have failed, progress."""
 
     @property
     def duration(self) -> float | None:
@@ -112,10 +116,12 @@ def _after(event: Event, before: StepState | None) -> StepState:
     if before is None:
         before = _new(event.key, data.get("form", ""), data.get("target"), data.get("at"))
     error = _error(data)
+    if event.type == "job_created":
+        before = replace(before, queue=data["queue"], job_id=data["job_id"])
     attempts = max(before.attempts, data.get("attempt", 0))
     first = min(data.get("began", event.time), data.get("started_at", event.time))
     started = first if before.started_at is None else min(before.started_at, first)
-    if event.type not in COMPLETIONS:
+    if event.type not in COMPLETIONS and data.get("awaited", True):
         opened: StepStatus = "running" if event.type == "step_started" else "waiting"
         due = data.get("next_at", data.get("due"))
         return replace(before, status=opened, attempts=attempts, started_at=started, due=due, error=error)

@@ -153,6 +153,11 @@ class OpenSteps:
             data = {"attempt": attempt, "started_at": started_at, **error}
             self._end(operation, "step_failed", data, partial, MISSING)
 
+    def cancelled(self, operation: Operation, attempt: int) -> None:
+        """An attempt was cancelled for good, or before it began."""
+        details = {"error_type": "CancelledError", "error": "it was cancelled"}
+        self.failed(operation, attempt, self._host.time(), details)
+
     def _take(self, operation: Operation) -> bool:
         """Whether the step is at work; it is not any more."""
         if self._stops.pop(operation.key, None) is None:
@@ -178,6 +183,10 @@ class OpenSteps:
     def _end(
         self, operation: Operation, type: EventType, data: dict[str, Any], payload: bytes | None, value: Any
     ) -> None:
+        self._ended(self.record_end(operation, type, data, payload), value)
+
+    def record_end(self, operation: Operation, type: EventType, data: dict[str, Any], payload: bytes | None) -> Event:
+        """Record the end of a step, wherever it was worked."""
         operation.ended = True
         if operation.future.cancelled():
             data["after_cancel"] = True
@@ -185,7 +194,7 @@ class OpenSteps:
             data["input"] = digest
             if self._host.record_inputs:
                 data["given"] = operation.data[0].decode()
-        self._ended(self._recorder.record(type, operation, data, payload), value)
+        return self._recorder.record(type, operation, data, payload)
 
     def stop_all(self) -> None:
         """Stop what is at work; nothing is recorded."""

@@ -13,34 +13,42 @@ from wfgen.metrics import RunMetrics
 from wfgen.middleware import Proceed, StepCall, WorkflowCall
 from wfgen.runinfo import RunInfo, RunStart
 from wfgen.runlog import RunLogger
-from wfgen.store.protocol import RunRecord
 from wfgen.worker_process import OpenProcess
 
 if TYPE_CHECKING:
     from wfgen.handle import Workflow
-    from wfgen.operations import Operation
+    from wfgen.work import Work
 
 
 class Surroundings:
-    """Made for each run that a process takes up, and again when it takes it up again.
+    """Made for each run that a process takes up, again when it takes it up again, and for each job.
 
     Args:
-        run: the run.
-        definition: its workflow.
+        info: the run.
+        definition: its workflow; None where that is not known.
         process: what the process brings.
         replaying: whether history is being replayed.
     """
 
     def __init__(
-        self, run: RunRecord, definition: WorkflowDefinition, process: OpenProcess, replaying: Callable[[], bool]
+        self,
+        info: RunInfo,
+        definition: WorkflowDefinition | None,
+        process: OpenProcess,
+        replaying: Callable[[], bool] = lambda: False,
     ) -> None:
-        self.info = RunInfo(run.run_id, run.workflow, run.version, run.tags)
+        self.info = info
         self.context: Any = None
         self._process = process
-        self._factory = definition.context
+        self._factory = None if definition is None else definition.context
         self._replaying = replaying
-        self._middleware = (*process.definition.middleware, *definition.middleware)
+        self._middleware = (*process.definition.middleware, *(() if definition is None else definition.middleware))
         self._around_steps = middleware.of_steps(self._middleware)
+
+    @property
+    def needs_run(self) -> bool:
+        """Whether something is told of the run beside its names: its input, its tags."""
+        return self._factory is not None or bool(self._around_steps)
 
     def open(self, *arguments: Any) -> None:
         """Make the run's context; what the workflow's factory raises goes through. `arguments`: its input, if any."""
@@ -79,17 +87,17 @@ class Surroundings:
         call = WorkflowCall(self.info, handle, arguments[0] if arguments else None)
         return middleware.around_workflow(around, call, lambda: function(handle, *arguments))
 
-    def attempt(self, operation: Operation, attempt: int, inner: Proceed) -> Awaitable[Any]:
+    def attempt(self, work: Work, attempt: int, inner: Proceed) -> Awaitable[Any]:
         """Work an attempt of a step, with the middleware around it."""
         if not self._around_steps:
             return inner()
-        given = None if operation.data is MISSING else operation.input_copy()
+        given = None if work.data is MISSING else work.input_copy()
         call = StepCall(
             run=self.info,
-            step=operation.name,
-            key=operation.key,
+            step=work.name,
+            key=work.key,
             attempt=attempt,
-            worker=operation.target,
+            worker=work.target,
             input=given,
             context=self.context,
         )

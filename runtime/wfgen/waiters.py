@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Collection
 
-from wfgen.errors import StoreError
+from wfgen.errors import StoreError, StoreUnreachableError
 from wfgen.store.protocol import FINISHED, RunRecord, Store
+
+log = logging.getLogger("wfgen.engine")
+
+FIRST_RETRY, LAST_RETRY = 0.1, 1.0
+"""Seconds between attempts to read from a server that cannot be reached just now."""
 
 
 class Waiters:
@@ -23,12 +29,13 @@ class Waiters:
         self._waiting: dict[str, set[asyncio.Future[RunRecord | None]]] = {}
 
     async def finished(self, run_id: str) -> RunRecord:
-        """Wait until a run is finished.
+        """Wait until a run is finished. A server that cannot be reached for a while, later on, is waited for as well.
 
         Raises:
             UnknownRunError: there is no such run.
-            StoreError: the engine was closed meanwhile.
+            StoreError: the engine was closed meanwhile, or the store cannot be read at all.
         """
+        pause, has_looked = FIRST_RETRY, False
         while True:
             # Before the look, so that nothing is missed between the two.
             waiter: asyncio.Future[RunRecord | None] = asyncio.get_running_loop().create_future()
@@ -39,9 +46,16 @@ class Waiters:
                     record = await self._store.get_run(run_id)
                     if record.status in FINISHED:
                         return record
+                    pause, has_looked = FIRST_RETRY, True
                 told = await waiter
                 if told is not None:
                     return told
+            except StoreUnreachableError as error:
+                if not has_looked:
+                    raise
+                log.warning("whether run %s is finished is asked again in %g s: %s", run_id, pause, error)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, LAST_RETRY)
             finally:
                 waiting.discard(waiter)
                 if not waiting and self._waiting.get(run_id) is waiting:

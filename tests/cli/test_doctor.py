@@ -72,13 +72,18 @@ def test_runs_that_do_not_move(shop: Any) -> None:
 
 
 def test_processes(shop: Any, until: Any) -> None:
-    """A worker that lives is shown with its lease, one that was killed as gone."""
+    """B14: a worker that lives is shown with its lease and what it serves, one that was killed as gone."""
     worker = shop.start("worker")
     until(lambda: (shop.folder / ".wfgen/wfgen.db").exists() and _findings(shop, "process"))
     living = _findings(shop, "process")[0]
     assert (living["state"], living["pid"]) == ("ok", worker.pid)
+    (member,) = shop.ask("workers", "list", "--json")
+    assert (member["state"], member["pid"], member["wfgen"]) == ("live", worker.pid, "0.1.0")
+    assert [one["name"] for one in member["workflows"]] == ["approve", "broken", "nap", "order"]
+    assert (member["workers"], member["queues"]) == (["stock.reserve"], None)
     worker.send_signal(signal.SIGKILL)
     worker.wait(20)
     gone = _findings(shop, "process")[0]
     assert gone["state"] == "info"
     assert "ended" in gone["message"]
+    assert [member["state"] for member in shop.ask("workers", "list", "--json")] == ["ended"]

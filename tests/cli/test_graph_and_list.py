@@ -12,7 +12,7 @@ def test_list(shop: Any) -> None:
     assert "WORKFLOW" in done.stdout
     assert "order     1        shop.models.Order  shop.models.Receipt" in done.stdout
     assert "shop/orders.workflow.py:6" in done.stdout
-    assert "stock.reserve  inline" in done.stdout
+    assert "stock.reserve  -         shop.models.Order  str" in done.stdout
 
 
 def test_list_json(shop: Any) -> None:
@@ -31,7 +31,7 @@ def test_list_json(shop: Any) -> None:
     ]
     assert steps[0]["target"] == "stock.reserve"
     worker = told["workers"][0]
-    assert (worker["id"], worker["dispatch"], worker["output"]) == ("stock.reserve", "inline", "str")
+    assert (worker["id"], worker["dispatch"], worker["output"]) == ("stock.reserve", None, "str")
 
 
 def test_list_with_errors(shop: Any) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from .desk import Desk, prepare
+
 FLOWS = "shop/orders.workflow.py"
 ORDER = '{"item": "pen"}'
 
@@ -57,9 +59,28 @@ def test_runs_that_a_change_would_break(shop: Any, until: Any) -> None:
     assert "approve version 1: 1 run (1 at approval)" in done.stderr
 
 
-def test_an_inserted_step_behind_the_waiting_one_breaks_nothing(shop: Any, until: Any) -> None:
+def in_flight(shop: Any) -> None:
+    """As `start` leaves them, recorded directly: a run of approve that waits for its hook, one of nap that sleeps."""
+
+    async def scenario(desk: Desk) -> None:
+        process = await desk.process()
+        for name in ("approve", "nap"):
+            await desk.run(f"run_{name}", name)
+            await desk.hold(process, name)
+        step = {"attempt": 1, "started_at": 1.0}
+        reserve = ("step_completed", "0/reserve", {"form": "rpc", "target": "stock.reserve", **step})
+        await desk.record("run_approve", reserve, ("hook_created", "0/approval", {"form": "hook"}), status="waiting")
+        first = ("step_completed", "0/first", {"form": "inline", **step})
+        long = ("timer_set", "0/long", {"form": "sleep", "due": 4e9, "at": "shop/orders.workflow.py:25"})
+        await desk.record("run_nap", first, long, status="waiting", wake_at=4e9)
+
+    prepare(shop, scenario)
+
+
+def test_an_inserted_step_behind_the_waiting_one_breaks_nothing(stored_shop: Any) -> None:
     """The release says that a version is needed, the runs in flight have not got there yet."""
-    start(shop, until, "approve")
+    shop = stored_shop
+    in_flight(shop)
     shop.inside("lock")
     shop.replace(FLOWS, '    return f"{reserved}', '    await workflow.do("log", lambda: 1)\n    return f"{reserved}')
     assert check(shop)["diagnostics"] == []
@@ -68,13 +89,13 @@ def test_an_inserted_step_behind_the_waiting_one_breaks_nothing(shop: Any, until
     assert codes == ["WF501", "WF506"]
 
 
-def test_stranded_runs(shop: Any, until: Any) -> None:
+def test_stranded_runs(stored_shop: Any) -> None:
     """Runs of a version that is gone are told with their ids."""
-    (run_id,) = start(shop, until, "nap")
-    shop.replace(FLOWS, 'name="nap", version="1"', 'name="nap", version="2"')
-    (finding,) = check(shop, code=1)["diagnostics"]
+    in_flight(stored_shop)
+    stored_shop.replace(FLOWS, 'name="nap", version="1"', 'name="nap", version="2"')
+    (finding,) = check(stored_shop, code=1)["diagnostics"]
     assert (finding["code"], finding["severity"]) == ("WF507", "error")
-    assert f"is not defined any more, and is in flight: 1 run ({run_id})" in finding["message"]
+    assert "is not defined any more, and is in flight: 1 run (run_nap)" in finding["message"]
 
 
 def test_the_store_is_only_read(shop: Any, until: Any) -> None:
@@ -96,10 +117,22 @@ def test_a_store_that_is_none(shop: Any) -> None:
     assert "error[WF" in done.stderr
 
 
-def test_a_source_that_cannot_be_read_strands_nobody(shop: Any, until: Any) -> None:
+def test_a_source_that_cannot_be_read_strands_nobody(stored_shop: Any) -> None:
     """While a file has a syntax error nothing is said of its workflows' runs."""
-    start(shop, until, "nap")
-    shop.replace(FLOWS, "async def nap", "async def def nap")
-    found = check(shop, code=1)
+    in_flight(stored_shop)
+    stored_shop.replace(FLOWS, "async def nap", "async def def nap")
+    found = check(stored_shop, code=1)
     assert [d["code"] for d in found["diagnostics"]] == ["WF001"]
-    assert [r["state"] for r in found["live"]["runs"]] == ["unknown"]
+    assert [r["state"] for r in found["live"]["runs"]] == ["unknown", "unknown"]
+
+
+def test_runs_in_any_kind_of_store(stored_shop: Any) -> None:
+    """The same on SQLite and PostgreSQL: what is recorded of each run in flight is replayed; nothing is written."""
+    in_flight(stored_shop)
+    before = stored_shop.ask("runs", "list", "--json")
+    assert {run["run_id"]: (run["state"], run["step"]) for run in check(stored_shop)["live"]["runs"]} == {
+        "run_approve": ("reproduced", "0/approval"), "run_nap": ("reproduced", "0/long"),
+    }  # fmt: skip
+    stored_shop.replace(FLOWS, '"long"', '"longer"')
+    assert [finding["code"] for finding in check(stored_shop, code=1)["diagnostics"]] == ["WF506"]
+    assert stored_shop.ask("runs", "list", "--json") == before

@@ -79,7 +79,7 @@ def test_stranded_runs(shop: Any) -> None:
         connection.commit()
     assert _ids(shop, "--stranded") == [gone]
     told = shop("doctor").stdout
-    assert f"workflow 'approve' version '0' is not defined here: {gone}" in told
+    assert f"workflow 'approve' version '0' is not defined here, and no live process serves it: {gone}" in told
     assert "wfgen runs list --stranded" in told
 
 

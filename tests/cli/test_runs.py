@@ -181,6 +181,22 @@ def test_worker_goes_on_without_a_broken_file(shop: Any) -> None:
     assert run.stderr.startswith("error[WF700]: workflow 'bad'")
 
 
+def test_worker_leaves_runs_alone_whose_worker_does_not_load(shop: Any) -> None:
+    """A run does not fail since this process cannot execute a file of its workers: another process goes on with it."""
+    shop.replace("shop/stock.worker.py", "from wfgen", "import nowhere\nfrom wfgen")
+    started = shop("start", "order", "--input", '{"item": "tea"}')
+    assert started.returncode == 0
+    done = shop("worker", "--until-idle")
+    assert done.returncode == 0
+    assert "error[WF700]: workflow 'order' cannot be loaded: ModuleNotFoundError at " in done.stderr
+    assert "stock.worker.py:" in done.stderr
+    run_id = started.stdout.strip()
+    assert shop.ask("runs", "show", run_id, "--json")["error"] is None
+    assert shop("run", "order", "--input", '{"item": "tea"}').returncode == 2
+    shop.replace("shop/stock.worker.py", "import nowhere\n", "")
+    assert "run completed" in shop("worker", "--until-idle").stdout
+
+
 def test_idempotency_key(shop: Any) -> None:
     """One key gives one run; with another input it is a conflict."""
     words = ["order", "--input", '{"item": "tea"}', "--idempotency-key", "k1"]

@@ -32,7 +32,7 @@ def test_a_second_signal(shop: Any, until: Any) -> None:
     shop.write("shop/stubborn.workflow.py", STUBBORN)
     assert shop("prebuild").returncode == 0
     run_id = shop("start", "stubborn").stdout.strip()
-    worker = shop.start("worker")
+    worker = shop.start("worker", "--drain-timeout", "0s")
     until(lambda: "holding on" in shop.out())
     worker.send_signal(signal.SIGTERM)
     until(lambda: "asked to end" in shop.out())

@@ -193,32 +193,53 @@ def test_examples_pass_their_own_tests(tmp_path: Path, name: str) -> None:
     assert " passed" in done.stdout
 
 
-@pytest.fixture(scope="module")
-def mypy_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What mypy has found out about the libraries that all examples use."""
-    return tmp_path_factory.mktemp("mypy")
-
-
-@pytest.mark.parametrize("name", ["orders", "onboarding", *WITH_TESTS])
-def test_examples_pass_the_type_checkers(tmp_path: Path, mypy_cache: Path, name: str) -> None:
-    """mypy --strict and pyright find nothing in an example and its generated package."""
-    project = copy(name, tmp_path)
-    wfgen(project, "check")
-    # Where a stub stands beside a generated module, the stub is what a checker shall read.
-    sources = sorted(str(p.relative_to(project)) for p in project.rglob("*.py") if not p.with_suffix(".pyi").exists())
-    environment = {**ENVIRONMENT, "MYPYPATH": str(project)}
-    flags = ["--strict", "--explicit-package-bases", "--cache-dir", str(mypy_cache)]
+def test_examples_pass_the_type_checkers(tmp_path: Path) -> None:
+    """mypy --strict and pyright find nothing in the examples and their generated packages."""
+    projects = [copy(name, tmp_path) for name in ("orders", "onboarding", "studio", *WITH_TESTS)]
+    for project in projects:
+        wfgen(project, "check")
+        # Where a stub stands beside a generated module, the stub is what a checker shall read.
+        sources = [str(p.relative_to(project)) for p in project.rglob("*.py") if not p.with_suffix(".pyi").exists()]
+        # One cache for all: what mypy has found out about the libraries that they use.
+        flags = ["--strict", "--explicit-package-bases", "--cache-dir", str(tmp_path / "mypy")]
+        done = subprocess.run(
+            [BIN / "mypy", *flags, *sorted(sources)], cwd=project, env={**ENVIRONMENT, "MYPYPATH": str(project)},
+            capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout
+    config = {
+        "pythonVersion": "3.11",
+        "typeCheckingMode": "standard",
+        "include": [project.name for project in projects],
+        "executionEnvironments": [{"root": project.name} for project in projects],
+    }
+    (tmp_path / "pyrightconfig.json").write_text(json.dumps(config))
     done = subprocess.run(
-        [BIN / "mypy", *flags, *sources], cwd=project, env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stdout
-    config = {"pythonVersion": "3.11", "typeCheckingMode": "standard", "include": ["."]}
-    (project / "pyrightconfig.json").write_text(json.dumps(config))
-    done = subprocess.run(
-        [BIN / "basedpyright", "-p", str(project), "--pythonpath", sys.executable], cwd=project, env=environment,
+        [BIN / "basedpyright", "-p", str(tmp_path), "--pythonpath", sys.executable], cwd=tmp_path, env=ENVIRONMENT,
         capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
+
+
+def test_the_studio(tmp_path: Path) -> None:
+    """B13, C7: runs wait for jobs that other processes may take; one process can do it all."""
+    project = copy("studio", tmp_path)
+    wfgen(project, "check", "--strict")
+    as_the_readme_says("studio", project)
+
+
+def test_the_demo_of_workers(tmp_path: Path) -> None:
+    """B13, B14: `make demo-workers` kills one of three kinds of workers, and another process takes its jobs over."""
+    ignored = shutil.ignore_patterns("wfgen_gen", ".wfgen", "*.db*", "__pycache__")
+    shutil.copytree(ROOT / "examples" / "studio", tmp_path / "studio", ignore=ignored)
+    done = subprocess.run(
+        [sys.executable, "demo.py"], cwd=tmp_path / "studio",
+        env=ENVIRONMENT | {"COLUMNS": "160"}, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"was killed while it worked [2-4] jobs", done.stdout)
+    assert re.search(r"[1-4] of them began again elsewhere", done.stdout)
+    assert "runs complete: 6 of 6" in done.stdout
 
 
 def test_the_demo(tmp_path: Path) -> None:

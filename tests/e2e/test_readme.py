@@ -8,16 +8,32 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
+import psycopg
 import pytest
+
+from ..postgres import programs
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.fixture
+def database(postgres_server: str) -> Iterator[str]:
+    """URL of an empty database on a real server."""
+    name = f"page_{secrets.token_hex(4)}"
+    with psycopg.connect(postgres_server, autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {name} TEMPLATE template0".encode())
+        yield urlunsplit(urlsplit(postgres_server)._replace(path=f"/{name}"))
+        admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
 def _blocks(page: Path) -> list[tuple[str, str]]:
@@ -36,10 +52,13 @@ def _pattern(expected: str) -> re.Pattern[str]:
 
 
 @pytest.mark.parametrize("page", [p for p in PAGES if "```console" in p.read_text()], ids=lambda p: p.name)
-def test_the_pages_project_works_as_written(page: Path, tmp_path: Path) -> None:
+def test_the_pages_project_works_as_written(page: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """The files of a page make a project, and its commands print what the page says."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("WFGEN_") and k != "PYTHONPATH"}
     environment |= {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "NO_COLOR": "1", "COLUMNS": "200"}
+    if "$DATABASE_URL" in page.read_text(encoding="utf-8"):
+        environment |= {"DATABASE_URL": request.getfixturevalue("database")}
+        environment["PATH"] = f"{programs()}{os.pathsep}{environment['PATH']}"
     for language, text in _blocks(page):
         if language == "python":
             named = re.match(r"# (\S+\.py)\n", text)
@@ -61,7 +80,7 @@ def test_the_pages_project_works_as_written(page: Path, tmp_path: Path) -> None:
 def test_make_help_lists_the_targets_that_the_readme_names() -> None:
     """The targets of the README exist, each with its line of help."""
     listed = subprocess.run(["make", "-s", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    for target in ("demo", "test", "check", "bench", "format", "clean"):
+    for target in ("demo", "demo-workers", "test", "check", "bench", "format", "clean"):
         assert f"make {target}" in listed
 
 
@@ -76,7 +95,7 @@ def test_the_readme_names_all_there_is() -> None:
     """Each setting, command and member of the handle stands in the README's tables."""
     from wfgen import Workflow
     from wfgen.settings import Settings
-    from wfgen_cli import hooks, keys, runs
+    from wfgen_cli import hooks, jobs, keys, runs, workers
     from wfgen_cli.commands import COMMANDS
 
     settings = _first_cells("Settings")
@@ -87,7 +106,7 @@ def test_the_readme_names_all_there_is() -> None:
     ] == []
     commands = _first_cells("The command line")
     assert [name for name in COMMANDS if f"wfgen {name}" not in commands] == []
-    for group in (runs, hooks, keys):
+    for group in (runs, hooks, jobs, keys, workers):
         names = [
             command.name or str(command.callback and command.callback.__name__)
             for command in group.app.registered_commands

@@ -1,11 +1,13 @@
 """The inspector reads real code of every kind without falling over.
 
-By default that is the standard library without its tests and some packages that are installed for wfgen's tests.
+By default that is each fourth file of the standard library, without its tests, and of some packages that are installed
+for wfgen's tests.
 """
 
 from __future__ import annotations
 
 import ast
+import itertools
 import os
 import subprocess
 import sys
@@ -26,7 +28,7 @@ from wfgen_inspector.program import Program
 from wfgen_inspector.reading import Reading
 
 WHOLE = os.environ.get("WFGEN_TEST_WHOLE_STDLIB") == "1"
-"""Adds the standard library's own tests: about twice as many files."""
+"""Every file, and the standard library's own tests: about eight times as many."""
 MORE = os.environ.get("WFGEN_TEST_PACKAGES") == "1"
 """Adds twenty large packages, which are installed for it."""
 PACKAGES = (
@@ -51,6 +53,10 @@ def corpora(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 def files_of(folder: Path) -> Iterator[Path]:
     """Python files of a corpus, relative to it."""
+    return itertools.islice(_all_of(folder), 0, None, 1 if WHOLE else 4)
+
+
+def _all_of(folder: Path) -> Iterator[Path]:
     skipped = {"site-packages", "__pycache__", "node_modules"}
     if folder == LIBRARY and not WHOLE:
         skipped |= {"test", "tests", "idle_test"}
@@ -80,7 +86,7 @@ def test_real_code_is_read_without_a_crash(tmp_path: Path, corpora: list[Path]) 
                     compile(data, str(relative), "exec", dont_inherit=True, flags=0x400)  # 0x400: to a tree only
             except (SyntaxError, ValueError):
                 refused.add(target.relative_to(project).as_posix())
-        assert count > 300
+        assert count > 75
         found = inspect(Settings(project=project), cache=False)
         assert [d for d in found.diagnostics if d.code.startswith("WF9")] == []
         assert found.unreadable == refused
@@ -92,7 +98,7 @@ def test_every_function_of_real_code_can_be_walked_as_a_workflow(corpora: list[P
     for folder in corpora:
         count = 0
         program = Program(folder, folder, "wfgen_gen")
-        for relative in files_of(folder):
+        for relative in itertools.islice(files_of(folder), 0, None, 1 if WHOLE else 2):
             try:
                 text = (folder / relative).read_text(encoding="utf-8")
                 with warnings.catch_warnings():
@@ -109,4 +115,4 @@ def test_every_function_of_real_code_can_be_walked_as_a_workflow(corpora: list[P
                     names = [parameter.arg for parameter in (*node.args.posonlyargs, *node.args.args)]
                     build(reading, node, names[0] if names else None)
                     count += 1
-        assert count > 2_000
+        assert count > 250

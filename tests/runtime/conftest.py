@@ -1,13 +1,18 @@
-"""A project of one's own for each test: definitions made in place, a store file in a temporary folder."""
+"""A project of one's own for each test: definitions made in place, a store file in a temporary folder or a schema."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import contextlib
+import sqlite3
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import psycopg
 import pytest
+from psycopg import sql
 
 from wfgen.definitions import NAMESPACE
 from wfgen.engine import Engine, open_engine
@@ -16,12 +21,14 @@ from wfgen.registry import Registry
 from wfgen.settings import Settings
 from wfgen.worker_process import WorkerProcess
 
+from ..postgres import connections, plain, schema
+
 
 class Project:
-    """Collects definitions and runs scenarios against a real store file."""
+    """Collects definitions and runs scenarios against a real store."""
 
-    def __init__(self, folder: Path) -> None:
-        self.settings = Settings(project=folder)
+    def __init__(self, folder: Path, engine: str = "sqlite:///.wfgen/wfgen.db") -> None:
+        self.settings = Settings(project=folder, engine=engine)
 
     def scenario(
         self,
@@ -45,7 +52,67 @@ class Project:
 
         return asyncio.run(main())
 
+    def execute(self, statement: str) -> None:
+        """Change something behind the engine's back."""
+        if self.settings.engine.startswith("postgresql:"):
+            with psycopg.connect(plain(self.settings.engine)) as connection:
+                connection.execute(statement.encode())
+        else:
+            with contextlib.closing(sqlite3.connect(self.settings.project / ".wfgen" / "wfgen.db")) as file, file:
+                file.execute(statement)
+
+    def anew(self, folder: Path) -> Project:
+        """Another project on the same kind of store, where nothing is recorded yet."""
+        if self.settings.engine.startswith("postgresql:"):
+            _empty(self.settings.engine)
+        return Project(folder, self.settings.engine)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "both_stores: runs on SQLite and on PostgreSQL, if it has to do with a store.")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "engine_url" in metafunc.fixturenames and metafunc.definition.get_closest_marker("both_stores"):
+        metafunc.parametrize("engine_url", ["sqlite", "postgres"], indirect=True)
+
 
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
-    return Project(tmp_path)
+def engine_url(request: pytest.FixtureRequest) -> str:
+    """A store file in the project's folder; of a test that is marked `both_stores` also an empty schema."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        return "sqlite:///.wfgen/wfgen.db"
+    url: str = request.getfixturevalue("emptied_schema")
+    return url
+
+
+@pytest.fixture
+def project(tmp_path: Path, engine_url: str) -> Project:
+    return Project(tmp_path, engine_url)
+
+
+@pytest.fixture(scope="session")
+def shared_schema(postgres_server: str) -> Iterator[str]:
+    """A schema that one test after the other uses: making the tables takes longer than most of the tests."""
+    with schema(postgres_server) as url:
+        yield url
+
+
+@pytest.fixture
+def emptied_schema(shared_schema: str, postgres_server: str) -> Iterator[str]:
+    """That schema for one test, which must leave no connection behind."""
+    yield shared_schema
+    role = urlsplit(shared_schema).username
+    assert role is not None
+    left = connections(postgres_server, role, wait=5)
+    _empty(shared_schema)
+    assert not left, f"connections are left: {left}"
+
+
+def _empty(url: str) -> None:
+    with psycopg.connect(plain(url), autocommit=True) as connection:
+        tables = connection.execute(
+            "SELECT tablename FROM pg_tables WHERE schemaname = current_schema() AND tablename <> 'meta'"
+        ).fetchall()
+        for (table,) in tables:
+            connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))

@@ -1,4 +1,4 @@
-"""A worker process that is stopped and woken by the test. Arguments: folder, name, and whether it trusts its lease.
+"""A worker process that is stopped and woken by the test. Arguments: folder, engine, name, whether it trusts its lease.
 
 It says on standard output what it begins, and goes on until its standard input is closed.
 """
@@ -18,7 +18,7 @@ from wfgen.heartbeat import Heartbeat
 from wfgen.registry import Registry
 from wfgen.settings import Settings
 
-FOLDER, NAME, TRUST = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+FOLDER, ENGINE, NAME, TRUST = Path(sys.argv[1]), *sys.argv[2:]
 
 
 @define_worker("work")
@@ -36,15 +36,15 @@ async def four_steps(workflow: Workflow) -> list[str]:
 
 
 async def main() -> None:
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr)
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(created)f %(message)s")
     if TRUST == "blindly":  # as if its own clock had stood still with it: the store alone is left to refuse
         Heartbeat.valid = property(lambda self: True)  # type: ignore[assignment]
         Heartbeat._beat = lambda self: True  # type: ignore[method-assign]
         Controls._look = lambda self: None  # type: ignore[method-assign]
     registry = Registry("none")
     registry.register(*globals()[NAMESPACE].values())
-    lease = "2s" if NAME == "first" else "15s"  # the one that is stopped is not to be waited for
-    async with open_engine(registry, Settings(project=FOLDER, lease=lease)) as engine:
+    lease = "2s" if NAME == "first" else "9s"  # the one that is stopped is not to be waited for
+    async with open_engine(registry, Settings(project=FOLDER, engine=ENGINE, lease=lease)) as engine:
         print("ready", flush=True)
         loop = asyncio.get_running_loop()
         while line := await loop.run_in_executor(None, sys.stdin.readline):

@@ -19,6 +19,8 @@ from .clocks import AheadClock
 if TYPE_CHECKING:
     from conftest import Project
 
+pytestmark = pytest.mark.both_stores
+
 
 class Parcel(BaseModel):
     id: int
@@ -151,6 +153,31 @@ async def child_of(engine: Engine, run_id: str) -> Any:
         return [run for run in await engine.store.list_runs() if run.parent == run_id]
 
     return (await until(look))[0]
+
+
+@define_workflow
+async def starts_last(workflow: Workflow, fails: bool) -> str:
+    child = await workflow.start("ship", "ship", Parcel(id=1))
+    if fails:
+        raise ValueError("on purpose")
+    return child.run_id
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_child_that_is_started_last_is_started(project: Project, fails: bool) -> None:
+    """A8: also when the code ends at once after it, with a result or an error."""
+
+    async def scenario(engine: Engine) -> None:
+        run = await engine.start_run("starts_last", fails)
+        if fails:
+            with pytest.raises(RunFailedError):
+                await run.result()
+        else:
+            await run.result()
+        (started,) = [event for event in await run.history() if event.type == "child_started"]
+        assert await engine.run(started.data["run_id"]).result() == Label(text="label 1")
+
+    project.scenario(globals(), scenario)
 
 
 def test_children_run_and_give_typed_results(project: Project) -> None:

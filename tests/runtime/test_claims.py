@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from typing import Any
 
 import pytest
@@ -14,6 +13,8 @@ from wfgen.engine import open_engine
 from wfgen.environment import Environment
 from wfgen.registry import Registry
 from wfgen.timers import Alarms, Timers
+
+pytestmark = pytest.mark.both_stores
 
 
 def step() -> str:
@@ -43,9 +44,9 @@ async def waiting(workflow: Workflow) -> int:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("UPDATE events SET data = '{broken' WHERE run = 1", "event 1 of it is damaged"),
+        ("UPDATE events SET data = '{broken' WHERE run = (SELECT min(run) FROM runs)", "event 1 of it is damaged"),
         (
-            "INSERT INTO events (run, seq, type, time, key) VALUES (1, 2, 'patched', 1.0, NULL)",
+            "INSERT INTO events (run, seq, type, time, key) SELECT min(run), 2, 'patched', 1.0, NULL FROM runs",
             "what is recorded of it cannot be understood",
         ),
     ],
@@ -60,9 +61,7 @@ def test_a_run_that_cannot_be_read_holds_up_no_other(
         return [(await engine.start_run("plain")).id for _ in range(2)]
 
     bad, good = project.scenario(globals(), prepare, work=False)
-    with sqlite3.connect(project.settings.project / ".wfgen" / "wfgen.db") as connection:
-        connection.execute(change)
-    connection.close()
+    project.execute(change)
 
     async def work(engine: Any) -> Any:
         result = await engine.run(good).result()
@@ -110,7 +109,7 @@ def test_a_message_reads_no_other_runs_messages(project: Any) -> None:
 
         async def counting(process_id: str, **options: Any) -> Any:
             found = await read(process_id, **options)
-            counted.append(len(found))
+            counted.append(len(found[0]))
             return found
 
         engine.store.messages = counting

@@ -14,6 +14,8 @@ from wfgen.testing import TestEngine
 if TYPE_CHECKING:
     from conftest import Project
 
+pytestmark = pytest.mark.both_stores
+
 SEEN: list[Any] = []
 
 

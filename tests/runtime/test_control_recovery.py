@@ -130,6 +130,7 @@ async def plain(workflow: Workflow) -> list[Any]:
     return [await workflow.do(name, work, name) for name in "abcd"]
 
 
+@pytest.mark.both_stores
 @pytest.mark.parametrize("cut", range(1, 6))
 def test_a_retry_is_cut_off(project: Project, cut: int) -> None:
     """E5, D16: a retried run goes on in another process wherever the first one ends."""
@@ -177,7 +178,8 @@ def count(run_id, event):
 async def main():
     registry = Registry("none")
     registry.register(*vars(here)[NAMESPACE].values())
-    async with open_engine(registry, Settings(project=Path(sys.argv[2])), observe=count) as engine:
+    settings = Settings(project=Path(sys.argv[2]), engine=sys.argv[4])
+    async with open_engine(registry, settings, observe=count) as engine:
         (run,) = await engine.store.list_runs()
         await engine.finished(run.run_id)
 
@@ -185,6 +187,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.both_stores
 @pytest.mark.parametrize("cut", [1, 2, 4])
 def test_killed_while_it_undoes(project: Project, cut: int) -> None:
     """E4, D16: SIGKILL in a rollback with compensations: the next process goes on with it, and undoes nothing twice."""
@@ -200,7 +203,8 @@ def test_killed_while_it_undoes(project: Project, cut: int) -> None:
         await engine.run(run.run_id).rollback(1, compensate=True)
 
     project.scenario(globals(), ask, work=False)
-    command = [sys.executable, "-c", KILLED, str(Path(__file__).parent), str(project.settings.project), str(cut)]
+    place = [str(project.settings.project), str(cut), project.settings.engine]
+    command = [sys.executable, "-c", KILLED, str(Path(__file__).parent), *place]
     assert subprocess.run(command, capture_output=True, timeout=60).returncode == -signal.SIGKILL
     recorded = completions(history(project))
     DONE.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import signal
@@ -11,19 +12,25 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
+import psycopg
 import pytest
 
+from ..postgres import plain
+from ..proxy import proxy
+
 CHILD = Path(__file__).with_name("fencing_child.py")
+MACHINE = 20.0
+"""Seconds that a busy machine may add."""
 
 
 class Worker:
     """A worker process, and what it has said."""
 
-    def __init__(self, folder: Path, name: str, trust: str = "carefully") -> None:
+    def __init__(self, folder: Path, engine: str, name: str, trust: str = "carefully") -> None:
         self.process = subprocess.Popen(
-            [sys.executable, str(CHILD), str(folder), name, trust],
+            [sys.executable, str(CHILD), str(folder), engine, name, trust],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -74,10 +81,28 @@ class Worker:
         self.process.stdin.close()
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def engine(request: pytest.FixtureRequest) -> str:
+    """The URL of an engine."""
+    return "sqlite:///.wfgen/wfgen.db" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+
+
+def asked(folder: Path, engine: str, query: str) -> list[tuple[Any, ...]]:
+    """Ask the store itself."""
+    if engine.startswith("sqlite"):
+        with contextlib.closing(sqlite3.connect(folder / ".wfgen" / "wfgen.db")) as file:
+            return file.execute(query).fetchall()
+    with psycopg.connect(plain(engine)) as server:
+        return server.execute(query.encode()).fetchall()
+
+
 @pytest.mark.parametrize("trust", ["carefully", "blindly"])
-def test_a_stopped_worker_is_fenced(tmp_path: Path, trust: str) -> None:
-    """F7: after SIGSTOP past its lease and SIGCONT, its late result is refused, and it says so; the run ends once."""
-    first = Worker(tmp_path, "first", trust)
+def test_a_stopped_worker_is_fenced(tmp_path: Path, engine: str, trust: str) -> None:
+    """F7, B14: after SIGSTOP past its lease and SIGCONT, its late result is refused, and it says so; the run ends once.
+
+    Nobody takes its run before its lease is over, and somebody does within twice that time.
+    """
+    first = Worker(tmp_path, engine, "first", trust)
     second = None
     try:
         first.hear("ready")
@@ -85,8 +110,9 @@ def test_a_stopped_worker_is_fenced(tmp_path: Path, trust: str) -> None:
         run_id = first.hear("started").split()[1]
         first.hear("begins two")
         os.kill(first.process.pid, signal.SIGSTOP)
+        ((heartbeat, lease),) = asked(tmp_path, engine, "SELECT heartbeat_at, lease_until FROM processes")
 
-        second = Worker(tmp_path, "second")
+        second = Worker(tmp_path, engine, "second")
         second.hear("ready")
         second.tell(run_id)
         assert second.hear("result").endswith("['first', 'second', 'second', 'second']")
@@ -104,11 +130,40 @@ def test_a_stopped_worker_is_fenced(tmp_path: Path, trust: str) -> None:
     assert second is not None
     began = [line.split()[1] for line in (*first.said, *second.said) if line.startswith("begins")]
     assert sorted(began) == ["four", "one", "three", "two", "two"], "only what was under way was begun again"
-    connection = sqlite3.connect(tmp_path / ".wfgen" / "wfgen.db")
-    events = connection.execute("SELECT seq, type FROM events ORDER BY position").fetchall()
-    (status, epoch) = connection.execute("SELECT status, epoch FROM runs").fetchone()
-    connection.close()
-    assert (status, epoch) == ("completed", 2)
-    recorded = [type for _, type in events if type != "run_claimed"]
+    assert asked(tmp_path, engine, "SELECT status, epoch FROM runs") == [("completed", 2)]
+    events = asked(tmp_path, engine, "SELECT seq, type, time FROM events ORDER BY seq")
+    recorded = [type for _, type, _ in events if type != "run_claimed"]
     assert recorded == ["run_started", *["step_completed"] * 4, "run_completed"]
-    assert [seq for seq, _ in events] == list(range(1, len(events) + 1))
+    assert [seq for seq, _, _ in events] == list(range(1, len(events) + 1))
+    (taken,) = [time for _, type, time in events if type == "run_claimed"]
+    if engine.startswith("postgres"):  # a file knows the boot's own clock as well, by which a lease may end earlier
+        assert lease == pytest.approx(heartbeat + 2, abs=0.01)
+        assert taken >= lease, "not before its lease is over"
+    assert taken < heartbeat + 2 * 2 + MACHINE
+
+
+def test_a_worker_that_is_cut_off_gives_up_in_time(tmp_path: Path, postgres_url: str) -> None:
+    """B14, F7: a worker that hears nothing from the server gives up, by its own clock, before others get its runs."""
+    with proxy(postgres_url) as network:
+        first, second = Worker(tmp_path, network.url(postgres_url), "first"), None
+        try:
+            second = Worker(tmp_path, postgres_url, "second")
+            first.hear("ready")
+            second.hear("ready")
+            first.tell("start")
+            run_id = first.hear("started").split()[1]
+            first.hear("begins two")
+            network.black_hole()
+            second.tell(run_id)
+            gave_up = float(first.hear("given up").split()[0])
+            assert second.hear("result").endswith("['first', 'second', 'second', 'second']")
+            network.heal()
+            assert first.end() == 0
+            assert second.end() == 0
+        finally:
+            for worker in filter(None, (first, second)):
+                worker.close()
+    ((taken,),) = asked(tmp_path, postgres_url, "SELECT time FROM events WHERE type = 'run_claimed'")
+    assert gave_up < taken
+    assert taken < gave_up + 2 + MACHINE
+    assert asked(tmp_path, postgres_url, "SELECT status, epoch FROM runs") == [("completed", 2)]

@@ -17,6 +17,8 @@ from .clocks import AheadClock
 if TYPE_CHECKING:
     from conftest import Project
 
+pytestmark = pytest.mark.both_stores
+
 DONE: list[str] = []
 DRAWN: list[tuple[str, int]] = []
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+
 from wfgen import HookTimeoutError, Workflow, define_workflow
 from wfgen.engine import Engine
+
+pytestmark = pytest.mark.both_stores
 
 SEEN: list[Any] = []
 

@@ -14,6 +14,8 @@ from wfgen.waits import Hook
 if TYPE_CHECKING:
     from conftest import Project
 
+pytestmark = pytest.mark.both_stores
+
 
 async def _answer(hook: Hook[str]) -> str:
     return await hook

@@ -5,16 +5,12 @@ What is run, and what people do meanwhile, stands in the folder `kills`.
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,46 +19,9 @@ import pytest
 
 from wfgen.store.schema import open_file
 
-from .kills.effects import completed, opened
+from .kills.lives import DIED, MEMORY, Server, commits, problems
 from .kills.moments import commit_points
-from .kills.scenarios import SCENARIOS, Scenario
-
-MEMORY = Path("/dev/shm") if Path("/dev/shm").is_dir() else Path(tempfile.gettempdir())
-"""A process that is killed loses nothing that it has written, on a disk or not."""
-
-DIED = -signal.SIGKILL
-
-
-class Server:
-    """Gives processes their lives, one after the other."""
-
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "kills.server"],
-            cwd=Path(__file__).parent,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def begin(self, folder: Path, name: str, where: str, fault: str = "") -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps([str(folder), name, where, fault]) + "\n")
-        self._process.stdin.flush()
-
-    def end(self) -> int:
-        """How the life ended that was begun."""
-        assert self._process.stdout is not None
-        return int(self._process.stdout.readline())
-
-    def live(self, folder: Path, name: str, where: str = "never", fault: str = "") -> int:
-        self.begin(folder, name, where, fault)
-        return self.end()
-
-    def close(self) -> None:
-        assert self._process.stdin is not None
-        with self._process:
-            self._process.stdin.close()
+from .kills.scenarios import SCENARIOS
 
 
 @pytest.fixture(scope="module")
@@ -76,11 +35,6 @@ def server() -> Iterator[Server]:
 def folder() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(dir=MEMORY, prefix="wfgen-kills-") as name:
         yield Path(name)
-
-
-def commits(folder: Path) -> list[list[str]]:
-    """The names of each commit of the last process there."""
-    return [line.split() for line in (folder / "commits").read_text().splitlines()]
 
 
 def prepare(server: Server, folder: Path, name: str) -> Path:
@@ -99,43 +53,6 @@ def recover(server: Server, folder: Path, name: str, fault: str = "") -> list[st
     if server.live(folder, name, fault=fault) != 0:
         return [f"the next process ended with {(folder / 'error').read_text()}"]
     return problems(folder, SCENARIOS[name])
-
-
-def problems(folder: Path, scenario: Scenario) -> list[str]:
-    """What is wrong in the end."""
-    found = []
-    told = json.loads((folder / "told").read_text())
-    if told != scenario.told:
-        found.append(f"somebody was told {told}")
-    connection = opened(folder)
-    try:
-        found += [what for (what,) in connection.execute("SELECT what FROM wrong")]
-        ends = "SELECT workflow || ' ' || status, count(*) FROM store.runs GROUP BY 1"
-        if (runs := dict(connection.execute(ends).fetchall())) != scenario.runs:
-            found.append(f"the runs are {runs}")
-        for _, key, _, times in connection.execute("SELECT run, key, pid, count(*) FROM calls GROUP BY 1, 2, 3"):
-            if times > 1 + (key.rpartition("/")[2] in scenario.twice):
-                found.append(f"{key} ran {times} times in one process")
-        for (run_id,) in connection.execute("SELECT run_id FROM store.runs").fetchall():
-            keys = Counter(completed(connection, run_id))
-            found += [f"{key} is recorded {times} times" for key, times in keys.items() if times > 1]
-        for what, query in LEFT.items():
-            if left := connection.execute(query).fetchall():
-                found.append(f"{what}: {left}")
-    finally:
-        connection.close()
-    return found
-
-
-LEFT = {
-    "never done": "SELECT key FROM store.events WHERE type = 'step_completed' AND key NOT IN (SELECT key FROM calls)",
-    "said twice": "SELECT key FROM store.events WHERE type IN ('emitted', 'progress') GROUP BY 1 HAVING count(*) > 1",
-    "gaps": "SELECT run FROM store.events GROUP BY run HAVING max(seq) <> count(*)",
-    "held": "SELECT run_id FROM store.runs WHERE owner IS NOT NULL",
-    "messages": "SELECT * FROM store.messages",
-    "hooks": "SELECT name FROM store.hooks WHERE state = 'open'",
-}
-"""What nothing must be left of."""
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

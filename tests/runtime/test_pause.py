@@ -26,6 +26,8 @@ from .clocks import AheadClock
 if TYPE_CHECKING:
     from conftest import Project
 
+pytestmark = pytest.mark.both_stores
+
 DONE: list[str] = []
 GATE = threading.Event()
 BEGUN = threading.Event()

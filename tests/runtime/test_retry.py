@@ -20,6 +20,8 @@ from .clocks import AheadClock
 if TYPE_CHECKING:
     from conftest import Project
 
+pytestmark = pytest.mark.both_stores
+
 CALLS: list[float] = []
 
 

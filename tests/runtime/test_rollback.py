@@ -28,6 +28,8 @@ from .clocks import AheadClock
 if TYPE_CHECKING:
     from conftest import Project
 
+pytestmark = pytest.mark.both_stores
+
 DONE: list[str] = []
 BROKEN: set[str] = set()
 DRAWN: list[int] = []

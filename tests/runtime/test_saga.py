@@ -39,6 +39,8 @@ from .clocks import AheadClock
 if TYPE_CHECKING:
     from conftest import Project
 
+pytestmark = pytest.mark.both_stores
+
 _spec = importlib.util.spec_from_file_location("patterns", Path(__file__).with_name("patterns.py"))
 assert _spec is not None
 assert _spec.loader is not None
@@ -500,7 +502,7 @@ def test_a_process_that_dies_anywhere(project: Project, tmp_path: Path, how: str
     expected = sorted(_ended(whole_run))
     assert appends >= 7
     for number in range(appends):
-        project = type(project)(tmp_path / str(number))
+        project = project.anew(tmp_path / str(number))
         CALLS.clear()
         first, _ = _work(project, how, number)
         before = Counter(CALLS)

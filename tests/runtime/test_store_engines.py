@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -48,8 +50,9 @@ def test_the_lossy_mode_is_named(query: str, chosen: str) -> None:
 @pytest.mark.parametrize(
     ("url", "match"),
     [
-        ("postgresql://user:secret@db/wf", "PostgreSQL is not available yet"),
-        ("postgres://db/wf", "PostgreSQL is not available yet"),
+        ("postgresql://user:secret@db/wf?schema=", "cannot have the schema ''"),
+        ("postgres://user:secret@db/wf?shema=x", "no option 'shema'.*Did you mean 'schema'"),
+        ("postgresql://user:sec@ret@db/wf", "more than one @"),
         ("temporal://localhost:7233/default", "Temporal is not available yet"),
         ("mysql://user:secret@db/wf", "no engine is called 'mysql'"),
         ("", "no engine URL.*sqlite:///folder"),
@@ -73,3 +76,19 @@ def test_a_bad_url_says_what_is_wrong_and_keeps_secrets(url: str, match: str) ->
     with pytest.raises(ConfigurationError, match=match) as raised:
         open_store(url, PROJECT, Environment())
     assert "secret" not in str(raised.value)
+
+
+def test_postgresql_needs_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without psycopg the message gives the command that installs it; with it the URL is a store, still closed."""
+    url = "postgresql://me:secret@db/shop?schema=flows"
+    store = open_store(url, PROJECT, Environment())
+    assert store.place == "PostgreSQL db, database shop, schema flows"
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(ConfigurationError, match=r"pip install 'wfgen-runtime\[postgres\]'") as raised:
+        open_store(url, PROJECT, Environment())
+    assert "secret" not in str(raised.value)
+
+
+def test_other_stores_do_without_it() -> None:
+    """Nothing imports psycopg before a URL asks for PostgreSQL."""
+    subprocess.run([sys.executable, "-c", "import sys, wfgen.engine; sys.exit('psycopg' in sys.modules)"], check=True)

@@ -190,6 +190,9 @@ class Operations(Walker):
             details["retry"] = retry_policy(retry, self.scope, self.source)
         if "timeout" in given:
             details["timeout"] = duration(given["timeout"], self.scope)
+        if method == "do" and "await_result" in given:
+            awaits = evaluate(given["await_result"], self.scope)
+            details["await_result"] = awaits if isinstance(awaits, bool) else DYNAMIC
         if payload is not None:
             details["payload"] = payload.text
             details["imports"] = tuple(sorted(payload.imports))

@@ -183,6 +183,9 @@ class Comparison:
     def _operations(self, old: Operation, new: Operation) -> None:
         if old.form in ("hook", "create_hook"):
             self.hooks.append((old, new))
+        if old.apart != new.apart:
+            how = "does not wait" if new.apart else "waits"
+            self._breaks(f"{new} {how} for its result now", old, new)
         if old.data != new.data:
             if old.form in _STEPS:
                 self._note("safe-with-warning", f"{new} gets another input than before", old, new)

@@ -56,6 +56,8 @@ class Operation(_Shape):
     """Of a name or target that is known at run time only."""
     data: str | None = None
     """Key of the input, duration or time."""
+    apart: bool | None = None
+    """Whether the code does not wait for its result, so that only the start of its job is recorded."""
 
     @property
     def identity(self) -> tuple[str, str, str | None, str | None]:
@@ -169,6 +171,7 @@ def _shape(node: Node) -> Iterator[Shape]:
                 payload=node.payload,
                 key=node.key,
                 data=node.data_key,
+                apart=True if node.await_result is False else None,
             )
         case With():
             yield from shapes_of(node.body)

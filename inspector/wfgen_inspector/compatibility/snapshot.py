@@ -85,10 +85,11 @@ class Snapshot(_Record):
 
 def snapshot(manifest: Manifest) -> Snapshot:
     """What today's sources define."""
-    return _of(manifest.workflows, manifest.workers)
+    return of_entries(manifest.workflows, manifest.workers)
 
 
-def _of(workflows: tuple[WorkflowEntry, ...], workers: tuple[WorkerEntry, ...]) -> Snapshot:
+def of_entries(workflows: tuple[WorkflowEntry, ...], workers: tuple[WorkerEntry, ...]) -> Snapshot:
+    """What these entries of manifests define. Of two with one name the later one counts."""
     return Snapshot(
         workflows={
             entry.id: LockedWorkflow(
@@ -214,7 +215,7 @@ def read(path: Path) -> Snapshot:
         if isinstance(data.get("workflows"), list):
             workflows = tuple(WorkflowEntry.model_validate(entry) for entry in data["workflows"])
             workers = tuple(WorkerEntry.model_validate(entry) for entry in data.get("workers", []))
-            return _of(workflows, workers)
+            return of_entries(workflows, workers)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])

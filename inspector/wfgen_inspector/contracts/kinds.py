@@ -9,6 +9,7 @@ import ast
 from dataclasses import dataclass
 
 from wfgen.manifest import Span
+from wfgen_inspector.constants import evaluate
 from wfgen_inspector.control.code import Body
 from wfgen_inspector.facts import ClassFact, ValueFact
 from wfgen_inspector.modules import Module
@@ -278,6 +279,8 @@ class Values:
         method, arguments = operation.method, operation.given
         if not _raises(arguments.get("on_error")):
             return ValueFact()  # it may be the step's error, too
+        if "await_result" in arguments and evaluate(arguments["await_result"], self._body.scope) is not True:
+            return ValueFact()  # it may be a reference to the job
         if method in ("do", "call") and "target" in arguments:
             return ValueFact(result_of=self.place(arguments["target"]))
         if method == "hook" and "model" in arguments:

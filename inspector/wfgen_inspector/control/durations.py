@@ -49,8 +49,9 @@ def examine(reading: Reading, found: Iterable[Body]) -> None:
             given = {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg is not None}
             _once(given, reading.scope, report)
             for keyword in call.keywords:
-                if keyword.arg == "timeout" and not _is_none(keyword.value):
-                    _duration(keyword.value, reading.scope, "the timeout", report)
+                if keyword.arg in ("timeout", "expires") and not _is_none(keyword.value):
+                    what = "the timeout" if keyword.arg == "timeout" else "`expires`"
+                    _duration(keyword.value, reading.scope, what, report)
                 elif keyword.arg == "retry" and isinstance(keyword.value, ast.Call) and keyword.value not in seen:
                     seen.add(keyword.value)
                     _retry(keyword.value, reading.scope, report)

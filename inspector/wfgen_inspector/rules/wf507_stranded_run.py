@@ -10,7 +10,7 @@ RULE = Rule(
     what="With `--live`: reports versions that runs in flight have been started with and that are gone from "
     "the sources.",
     why="No process with this code takes the run up: it waits for ever.",
-    remedy="Put the version back until its runs are done, or cancel them: `wfgen runs cancel`.",
+    remedy="Put the version back until its runs are done, or end them: `wfgen runs terminate`.",
     on_statement=False,
     separate=True,
 )

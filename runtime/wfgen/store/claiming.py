@@ -7,9 +7,8 @@ from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 from wfgen.environment import Clock
-from wfgen.errors import LeaseLostError
 from wfgen.events import Event
-from wfgen.store import queries
+from wfgen.store import queries, refusals
 from wfgen.store.protocol import Claimed, ProcessRecord
 
 if TYPE_CHECKING:
@@ -30,13 +29,15 @@ class Claiming:
         self._connection = connection
         self._clock = clock
         self._is_gone = is_gone
+        self._freed = False
 
     def register(self, process: ProcessRecord, lease: float) -> None:
         """Announce a process."""
         self._connection.execute(
             "INSERT OR REPLACE INTO processes"
-            " (process_id, host, pid, pid_started, started_at, lease_until, boot, lease_end)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            " (process_id, host, pid, pid_started, started_at, lease_until, boot, lease_end, serves, wfgen,"
+            " heartbeat_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 process.process_id,
                 process.host,
@@ -46,13 +47,16 @@ class Claiming:
                 self._clock.time() + lease,
                 process.boot,
                 self._clock.monotonic() + lease,
+                process.serves,
+                process.wfgen,
+                self._clock.time(),
             ),
         )
 
     def leave(self, process_id: str) -> None:
         """A process says goodbye: that it held runs says nothing about them."""
         self._connection.execute("UPDATE runs SET claims = 0 WHERE owner = ?", (process_id,))
-        self._remove(process_id)
+        self._remove(process_id, says_goodbye=True)
 
     def claim(
         self,
@@ -64,16 +68,7 @@ class Claiming:
         """Take runs that are due, the longest overdue first; processes that are gone lose theirs before."""
         self._transitions.flush()
         now = self._clock.time()
-        known = [process for process, _ in queries.processes(self._connection)]
-        if not any(process.process_id == process_id for process in known):
-            raise LeaseLostError(
-                f"process {process_id} is not registered, or its lease ended and its runs were taken over.",
-                hint="Register it again, under a new id.",
-            )
-        lapsed = queries.lapsed(self._connection, process_id, now, self._clock.monotonic())
-        for process in known:
-            if process.process_id != process_id and (process.process_id in lapsed or self._is_gone(process)):
-                self._remove(process.process_id)
+        self.remove_gone(process_id, now)
         if families is not None:
             relatives = queries.free_relatives(self._connection, families, workflows)
             return self._take([run for wake_at, run in relatives if wake_at <= now][:limit], process_id, now)
@@ -98,9 +93,34 @@ class Claiming:
         self._transitions.drop(run_id)
         return float("inf") if row is None else float(row[0])
 
-    def _remove(self, process_id: str) -> None:
+    def remove_gone(self, process_id: str, now: float) -> None:
+        """Take from the processes that are gone what they held.
+
+        Args:
+            process_id: the process that asks.
+            now: in seconds since the epoch.
+
+        Raises:
+            LeaseLostError: it is not registered, or has lost its own lease.
+        """
+        known = [process for process, _ in queries.processes(self._connection)]
+        if not any(process.process_id == process_id for process in known):
+            raise refusals.not_registered(process_id)
+        lapsed = queries.lapsed(self._connection, process_id, now, self._clock.monotonic())
+        for process in known:
+            if process.process_id != process_id and (process.process_id in lapsed or self._is_gone(process)):
+                self._remove(process.process_id)
+                self._freed = True
+
+    def take_freed(self) -> bool:
+        """Whether anything was taken from processes that are gone since this was asked last."""
+        freed, self._freed = self._freed, False
+        return freed
+
+    def _remove(self, process_id: str, *, says_goodbye: bool = False) -> None:
         """Its runs are free; those with messages are looked at again, for it may not have seen them."""
         self._connection.execute("DELETE FROM processes WHERE process_id = ?", (process_id,))
+        self._transitions.jobs.abandon(process_id, says_goodbye=says_goodbye)
         self._connection.execute(
             "UPDATE runs SET owner = NULL, wake_at = CASE WHEN EXISTS"
             " (SELECT 1 FROM messages WHERE messages.run = runs.run) THEN 0 ELSE wake_at END WHERE owner = ?",
@@ -124,7 +144,7 @@ class Claiming:
         for run in runs:
             record, recorded = records[run], events[run]
             # Nothing to tell of the first one: whatever follows is its work.
-            if record.epoch > 1 and run not in damaged and _last_process(recorded) != process_id:
+            if record.epoch > 1 and run not in damaged and last_process(recorded) != process_id:
                 last = recorded[-1]
                 data = {"process": process_id, "epoch": record.epoch}
                 event = Event(last.seq + 1, "run_claimed", max(now, last.time), None, data)
@@ -139,7 +159,7 @@ class Claiming:
         return taken
 
 
-def _last_process(events: list[Event]) -> str | None:
+def last_process(events: list[Event]) -> str | None:
     """The process that held the run last, as far as these events tell."""
     for event in reversed(events):
         if event.type in ("run_claimed", "run_started"):

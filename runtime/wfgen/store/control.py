@@ -15,17 +15,18 @@ from wfgen.checkpoints import (
     copied,
     current_part,
     effective,
+    is_cancelling,
     open_children,
+    open_jobs,
     retried_from,
     rolled_back,
     seed_origin,
     undone_effects,
 )
-from wfgen.errors import ConflictError, RunStateError
 from wfgen.events import COMPLETIONS, Event, EventType
-from wfgen.store import queries
+from wfgen.store import queries, refusals
 from wfgen.store.protocol import FINISHED, NewRun, RunRecord, RunStatus
-from wfgen.store.rows import insert_run, taken
+from wfgen.store.rows import insert_run
 
 if TYPE_CHECKING:
     import sqlite3
@@ -68,9 +69,11 @@ class Control:
         if (row.status == "paused") == (kind == "pause"):
             return "sent"
         now = self._record(row.run, "run_paused" if kind == "pause" else "run_resumed")
-        status, wake_at = ("paused", math.inf) if kind == "pause" else ("pending", 0.0)
+        # A request to cancel that waits is not put to sleep.
         self._connection.execute(
-            "UPDATE runs SET status = ?, wake_at = ?, updated_at = ? WHERE run = ?", (status, wake_at, now, row.run)
+            "UPDATE runs SET status = ?, updated_at = ?, wake_at = CASE WHEN ? AND NOT EXISTS (SELECT 1 FROM messages"
+            " WHERE messages.run = runs.run AND kind = 'cancel') THEN ? ELSE 0 END WHERE run = ?",
+            ("paused" if kind == "pause" else "pending", now, kind == "pause", math.inf, row.run),
         )
         return "sent"
 
@@ -87,22 +90,17 @@ class Control:
         transitions._close_hooks(row.run)
         self._connection.execute("DELETE FROM messages WHERE run = ?", (row.run,))
         transitions._cancel_children(row.run)
+        transitions.jobs.give_up(row.run)
         transitions.tell_parent(row.run, None)
         transitions.drop(run_id)
 
     def retry(self, run_id: str) -> dict[str, Any]:
         """Take a failed run up again; gives what is recorded of it."""
         row = self._find(run_id)
-        what = f"run {run_id}"
         if row.status != "failed":
-            hint = {
-                "completed": "Start a new run, or fork this one.",
-                "cancelled": "Roll it back, or fork it: `wfgen runs checkpoints` shows from where.",
-                "terminated": "Roll it back, or fork it: `wfgen runs checkpoints` shows from where.",
-            }.get(row.status, "A run that is not finished retries its steps by itself, as their policies say.")
-            raise RunStateError(f"{what} cannot be retried: it is {row.status}.", hint=hint)
+            raise refusals.run_cannot_be_retried(run_id, row.status)
         events = self._events(row.run)
-        data = retried_from(events, what)
+        data = retried_from(events, f"run {run_id}")
         if anew := self._cancelled_calls(row.run, events, "run_retried", data):
             data["anew"] = anew
         self._take_up(run_id, row.run, self._record(row.run, "run_retried", data))
@@ -133,11 +131,7 @@ class Control:
                 origin = (start.data.get("forked_from"), start.data.get("forked_at"))
                 if origin == (run_id, at) and (not replace_input or existing.input == new.input):
                     return existing, False
-                raise ConflictError(
-                    f"the idempotency key {new.idempotency_key!r} of workflow {new.workflow!r} belongs to run "
-                    f"{existing.run_id}, which is not the same fork.",
-                    hint="Use another key for another fork.",
-                )
+                raise refusals.another_fork(new.workflow, new.idempotency_key, existing.run_id)
         events = self._events(row.run)
         check_checkpoint(events, at, f"run {run_id}", keep)
         now = transitions._clock.time()
@@ -149,7 +143,7 @@ class Control:
             chosen[0].payload = new.input
         run = insert_run(connection, new, now)
         if run is None:
-            raise taken(new.run_id)
+            raise refusals.taken(new.run_id)
         transitions.add_events(run, chosen)
         transitions.flush()
         return queries.get_by_number(connection, run), True
@@ -170,7 +164,7 @@ class Control:
         )
 
     def settle(self, run: int) -> None:
-        """Bring hooks, children and messages of a run in line with what counts of its history."""
+        """Bring hooks, children, jobs and messages of a run in line with what counts of its history."""
         connection = self._connection
         events = effective(self._events(run))
         part = current_part(events)
@@ -188,6 +182,8 @@ class Control:
         first = part[0].seq
         connection.execute("UPDATE runs SET first_seq = ? WHERE run = ?", (first, run))
         counted = {event.data.get("run_id") for event in part if event.type == "child_started"}
+        put = {event.data["job_id"] for event in part if event.type == "job_created"}
+        self._transitions.jobs.settle(run, put, ended, first)
         for child, child_id, key, finished_at, of_part in connection.execute(
             "SELECT run, run_id, parent_key, finished_at, parent_part FROM runs WHERE parent = ?", (run,)
         ).fetchall():
@@ -200,14 +196,20 @@ class Control:
                 connection.execute("UPDATE runs SET parent_part = NULL WHERE run = ?", (child,))
 
     def _cancelled_calls(self, run: int, events: list[Event], type: EventType, data: dict[str, Any]) -> list[str]:
-        """Keys of the calls that are open again, but whose children were asked to stop when the run ended."""
+        """Keys of what is open again, but whose child or job was asked to stop when the run ended."""
         keys = open_children(events, type, data)
-        cancelled = self._connection.execute(
-            "SELECT run_id FROM runs WHERE parent = ? AND on_parent_end = 'cancel' AND (status = 'cancelled' OR"
-            " finished_at IS NULL AND EXISTS (SELECT 1 FROM messages WHERE run = runs.run AND kind = 'cancel'))",
+        children = self._connection.execute(
+            "SELECT run, run_id, status = 'cancelled' OR EXISTS (SELECT 1 FROM messages WHERE run = runs.run"
+            " AND kind = 'cancel') FROM runs WHERE parent = ? AND on_parent_end = 'cancel'"
+            " AND (status = 'cancelled' OR finished_at IS NULL)",
             (run,),
-        )
-        return sorted(keys[child] for (child,) in cancelled if child in keys)
+        ).fetchall()
+        calls = [
+            keys[child_id]
+            for child, child_id, is_asked in children
+            if child_id in keys and (is_asked or is_cancelling(self._events(child)))
+        ]
+        return sorted(calls + self._transitions.jobs.lost(run, open_jobs(events, type, data)))
 
     def _take_up(self, run_id: str, run: int, now: float) -> None:
         """Make a run, finished or not, one that waits for a process; whoever holds it loses it.
@@ -233,15 +235,13 @@ class Control:
             "SELECT run, status, owner, finished_at FROM runs WHERE run_id = ?", (run_id,)
         ).fetchone()
         if row is None:
-            raise queries.unknown_run(run_id)
+            raise refusals.unknown_run(run_id)
         return _Row(*row)
 
     def _unfinished(self, run_id: str, done: str) -> _Row:
         row = self._find(run_id)
         if row.status in FINISHED:
-            raise RunStateError(
-                f"run {run_id} cannot be {done}: it is {row.status}.", hint="`wfgen runs show` tells how it ended."
-            )
+            raise refusals.run_is_over(run_id, done, row.status)
         return row
 
     def _events(self, run: int) -> list[Event]:

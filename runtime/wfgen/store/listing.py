@@ -21,6 +21,7 @@ from typing import Any
 from wfgen.store import queries
 from wfgen.store.filters import RunQuery
 from wfgen.store.protocol import FINISHED, RunRecord
+from wfgen.store.refusals import unknown_run
 
 Pair = tuple[str, str]
 """Name and version of a workflow."""
@@ -112,7 +113,7 @@ def _rest(connection: sqlite3.Connection, query: RunQuery) -> tuple[list[str], t
     if query.before is not None:
         run = connection.execute("SELECT created_at, run FROM runs WHERE run_id = ?", (query.before,)).fetchone()
         if run is None:
-            raise queries.unknown_run(query.before)
+            raise unknown_run(query.before)
         add("{time} <= ? AND ({time}, r.run) < (?, ?)", run[0], *run)
     if query.workflow is not None:
         add("r.workflow = ?", query.workflow)

@@ -15,6 +15,8 @@ _PROC = Path("/proc")
 
 def this_process(environment: Environment) -> ProcessRecord:
     """Describe the current process, under a new id."""
+    from wfgen import __version__  # not complete yet when this module is loaded
+
     pid = os.getpid()
     return ProcessRecord(
         process_id=str(uuid.UUID(int=environment.random.getrandbits(128), version=4)),
@@ -23,6 +25,7 @@ def this_process(environment: Environment) -> ProcessRecord:
         pid_started=_started(pid) or "",
         started_at=environment.clock.time(),
         boot=boot_identity(),
+        wfgen=__version__,
     )
 
 

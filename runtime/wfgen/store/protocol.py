@@ -8,18 +8,22 @@ only the process that holds the run turns messages into events, so a run's histo
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, Unpack
+from typing import Literal, NamedTuple, Protocol, Unpack
 
+from wfgen.environment import Clock
 from wfgen.errors import WfgenError
 from wfgen.events import Event
 from wfgen.ids import HookToken, RunId
 from wfgen.statistics import WorkflowStatistics
+from wfgen.store.deployments import DeploymentStore
 from wfgen.store.filters import RunFilters
+from wfgen.store.jobs import JobStore, NewJob
+from wfgen.store.schemas import SchemaStore
 
 RunStatus = Literal["pending", "running", "waiting", "paused", "completed", "failed", "cancelled", "terminated"]
-"""`pending`: nobody has claimed it yet; `waiting`: parked on timers, hooks and children alone."""
+"""`pending`: nobody has claimed it yet; `waiting`: parked on timers, hooks, children and jobs alone."""
 
 FINISHED: frozenset[str] = frozenset({"completed", "failed", "cancelled", "terminated"})
 
@@ -91,14 +95,14 @@ class Message:
 
     id: int
     run_id: RunId
-    kind: Literal["hook", "cancel", "child", "pause", "resume"]
+    kind: Literal["hook", "cancel", "child", "job", "pause", "resume"]
     token: str | None
     """Hook: addressed by token; or"""
     name: str | None
-    """by the hook's step name: taken by the first open hook of that name, also one opened later. Child: the key of the
-    operation that started it."""
+    """by the hook's step name: taken by the first open hook of that name, also one opened later. Child and job: the
+    key of the operation that started it."""
     payload: bytes | None
-    """Hook: what it was resumed with. Child: its end, as ChildEnd dumps it."""
+    """Hook: what it was resumed with. Child and job: its end, as ChildEnd and JobEnd dump it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,8 +186,12 @@ class Append:
     closed: list[tuple[HookToken, Literal["resumed", "timed_out", "closed"]]] = field(default_factory=list)
     children: list[NewRun] = field(default_factory=list)
     """Child runs to create; one whose id is there already is left alone."""
+    jobs: list[NewJob] = field(default_factory=list)
+    """Jobs to put on their queues; one whose id is there already is left alone. When the run ends, those that it
+    awaits are cancelled."""
     given_up: list[str] = field(default_factory=list)
-    """Keys of operations whose child nobody waits for any more: it is asked to stop, if its policy says so."""
+    """Keys of operations whose child or job nobody waits for any more: a child is asked to stop, if its policy says
+    so; a job is cancelled, or, while a process works it, that process is asked to stop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +207,21 @@ class ProcessRecord:
     started_at: float
     boot: str = ""
     """Identity of the boot of the machine: processes of one have one monotonic clock. Empty where it is not known."""
+    serves: str = "{}"
+    """What it takes, as JSON: see `Serving.describe`."""
+    wfgen: str = ""
+    """Version of wfgen-runtime."""
+    heartbeat_at: float = 0.0
+    """When it registered or renewed its lease last, in seconds since the epoch: the store's to tell."""
+
+
+class Held(NamedTuple):
+    """How much a process holds."""
+
+    runs: int
+    working: int
+    """Of those, the runs that do not wait."""
+    jobs: int
 
 
 Verdict = WfgenError | None
@@ -206,14 +229,26 @@ Verdict = WfgenError | None
 store could not write; nothing was recorded, the same append may be tried again."""
 
 
-class Store(Protocol):
+class Store(JobStore, DeploymentStore, SchemaStore, Protocol):
     """What every store does. All coroutines run on the engine's loop; `append` and `renew` are special.
 
     All methods raise `StoreError` and its kin when the store cannot be used.
     """
 
+    @property
+    def clock(self) -> Clock:
+        """The clock of all times that it records: the environment's, or the database's once it is open."""
+        ...
+
     async def open(self) -> None:
-        """Connect, create or migrate the schema. Raises StoreVersionError for a newer one."""
+        """Connect, create or migrate the schema.
+
+        One that was made for reading alone (`open_store(..., read_only=True)`) does neither, and refuses all that
+        writes with a StoreError.
+
+        Raises:
+            StoreVersionError: its schema is newer, or, to one for reading alone, older than this wfgen's.
+        """
         ...
 
     async def close(self) -> None:
@@ -353,12 +388,15 @@ class Store(Protocol):
         """The epochs of runs, by id."""
         ...
 
-    async def messages(self, process_id: str, *, after: int = 0, run_id: RunId | None = None) -> list[Message]:
-        """Messages for runs that this process holds, oldest first.
+    async def messages(
+        self, process_id: str, *, after: int = 0, run_id: RunId | None = None
+    ) -> tuple[list[Message], int]:
+        """Messages for runs that this process holds, oldest first, and a mark.
 
         Args:
             process_id: the process.
-            after: number of the last one that it knows. A message that is sent later has a greater one.
+            after: the mark of its last reading: what was told then may be left out, all that came since is told. A
+                message may be told twice.
             run_id: default all of its runs.
         """
         ...
@@ -424,4 +462,8 @@ class Store(Protocol):
 
     async def processes(self) -> list[tuple[ProcessRecord, float]]:
         """Known processes with the time at which each one's lease ends."""
+        ...
+
+    async def holdings(self) -> Mapping[str, Held]:
+        """What each process holds, by its id; only those that hold any."""
         ...

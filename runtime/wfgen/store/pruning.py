@@ -71,7 +71,7 @@ def prune(connection: sqlite3.Connection, before: float, statuses: Collection[st
     left = EVENTS
     for run, run_id, events in old_runs(connection, before, statuses, limit):
         tags.remove(connection, run)
-        for table in ("events", "hooks", "messages"):
+        for table in ("events", "hooks", "messages", "jobs"):
             connection.execute(f"DELETE FROM {table} WHERE run = ?", (run,))
         connection.execute("UPDATE runs SET parent = NULL WHERE parent = ?", (run,))  # they go next
         connection.execute("DELETE FROM runs WHERE run = ?", (run,))

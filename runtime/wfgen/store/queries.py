@@ -10,47 +10,50 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from wfgen.errors import StoreFormatError, UnknownRunError
+from wfgen.errors import StoreFormatError
 from wfgen.events import Event
-from wfgen.store.protocol import HookRecord, Message, ProcessRecord, RunRecord
+from wfgen.store.protocol import Held, HookRecord, Message, ProcessRecord, RunRecord
+from wfgen.store.refusals import unknown_run
 
-_RUN_COLUMNS = (
+RUN_COLUMNS = (
     "r.run_id, r.workflow, r.version, r.status, e.payload, r.output, r.error_type, r.error, r.error_code, r.salt,"
     " r.idempotency_key, r.epoch, r.claims, r.owner, r.created_at, r.updated_at, r.finished_at,"
     " (SELECT p.run_id FROM runs AS p WHERE p.run = r.parent), r.tags"
 )
-_FROM_RUNS = " FROM runs AS r LEFT JOIN events AS e ON e.run = r.run AND e.seq = r.first_seq"
-_RUNS = f"SELECT {_RUN_COLUMNS}{_FROM_RUNS}"
-_STARTED_RUNS = f"SELECT {_RUN_COLUMNS} FROM runs AS r LEFT JOIN events AS e ON e.run = r.run AND e.seq = 1"
+FROM_RUNS = " FROM runs AS r LEFT JOIN events AS e ON e.run = r.run AND e.seq = r.first_seq"
+_RUNS = f"SELECT {RUN_COLUMNS}{FROM_RUNS}"
+_STARTED_RUNS = f"SELECT {RUN_COLUMNS} FROM runs AS r LEFT JOIN events AS e ON e.run = r.run AND e.seq = 1"
 """With the input of the start, also where a run was continued with another one."""
 _EVENTS = "SELECT seq, type, time, key, data, payload FROM events WHERE run = ? AND seq > ? ORDER BY seq"
+HOLDINGS = (
+    "SELECT owner, sum(runs), sum(working), sum(jobs) FROM ("
+    "SELECT owner, 1 AS runs, CASE WHEN status = 'waiting' THEN 0 ELSE 1 END AS working, 0 AS jobs FROM runs"
+    " WHERE owner IS NOT NULL UNION ALL SELECT owner, 0, 0, 1 FROM jobs WHERE owner IS NOT NULL) AS held GROUP BY owner"
+)
+"""What each process holds, in any SQL."""
 _GIVEN = "SELECT value FROM json_each(?)"
 """Stands for any number of values, given as one JSON list."""
-
-
-def unknown_run(run_id: str) -> UnknownRunError:
-    return UnknownRunError(f"no run {run_id!r} in the store.", hint="`wfgen runs list` shows the runs that there are.")
 
 
 def get_run(connection: sqlite3.Connection, run_id: str) -> RunRecord:
     row = connection.execute(f"{_RUNS} WHERE r.run_id = ?", (run_id,)).fetchone()
     if row is None:
         raise unknown_run(run_id)
-    return _record(row)
+    return run_record(row)
 
 
 def get_by_number(connection: sqlite3.Connection, run: int) -> RunRecord:
-    return _record(connection.execute(f"{_RUNS} WHERE r.run = ?", (run,)).fetchone())
+    return run_record(connection.execute(f"{_RUNS} WHERE r.run = ?", (run,)).fetchone())
 
 
 def find_by_key(connection: sqlite3.Connection, workflow: str, key: str) -> RunRecord | None:
     row = connection.execute(
         f"{_STARTED_RUNS} WHERE r.workflow = ? AND r.idempotency_key = ?", (workflow, key)
     ).fetchone()
-    return None if row is None else _record(row)
+    return None if row is None else run_record(row)
 
 
-def _record(row: tuple[Any, ...]) -> RunRecord:
+def run_record(row: tuple[Any, ...]) -> RunRecord:
     columns: list[Any] = list(row)
     columns[-1] = tuple(json.loads(columns[-1])) if columns[-1] else ()
     return RunRecord(*columns)
@@ -65,12 +68,12 @@ def history(connection: sqlite3.Connection, run_id: str, after: int) -> list[Eve
 
 def events(connection: sqlite3.Connection, run: int, after: int = 0) -> list[Event]:
     return [
-        Event(seq, type, time, key, _decode(data) if data else {}, payload)
+        Event(seq, type, time, key, event_data(data) if data else {}, payload)
         for seq, type, time, key, data, payload in connection.execute(_EVENTS, (run, after))
     ]
 
 
-def _decode(data: str) -> dict[str, Any]:
+def event_data(data: str) -> dict[str, Any]:
     try:
         found: dict[str, Any] = from_json(data)
     except ValueError:
@@ -85,8 +88,8 @@ def epochs(connection: sqlite3.Connection, run_ids: Collection[str]) -> dict[str
 
 
 def runs_by_number(connection: sqlite3.Connection, runs: Sequence[int]) -> dict[int, RunRecord]:
-    rows = connection.execute(f"SELECT r.run, {_RUN_COLUMNS}{_FROM_RUNS} WHERE r.run IN ({_GIVEN})", (_given(runs),))
-    return {row[0]: _record(row[1:]) for row in rows}
+    rows = connection.execute(f"SELECT r.run, {RUN_COLUMNS}{FROM_RUNS} WHERE r.run IN ({_GIVEN})", (_given(runs),))
+    return {row[0]: run_record(row[1:]) for row in rows}
 
 
 def replayed_events_of(
@@ -101,7 +104,7 @@ def replayed_events_of(
         (_given(runs),),
     ):
         try:
-            known = _decode(data) if data else {}
+            known = event_data(data) if data else {}
         except ValueError as error:
             damaged.setdefault(run, StoreFormatError(f"event {seq} of it is damaged: {error}."))
             known = {}
@@ -200,9 +203,15 @@ def hooks(connection: sqlite3.Connection, run_id: str | None, state: str | None,
 
 def processes(connection: sqlite3.Connection) -> list[tuple[ProcessRecord, float]]:
     rows = connection.execute(
-        "SELECT process_id, host, pid, pid_started, started_at, lease_until FROM processes ORDER BY started_at"
+        "SELECT process_id, host, pid, pid_started, started_at, boot, serves, wfgen, heartbeat_at, lease_until"
+        " FROM processes ORDER BY started_at, process_id"
     )
-    return [(ProcessRecord(*row[:5]), row[5]) for row in rows]
+    return [(ProcessRecord(*row[:-1]), row[-1]) for row in rows]
+
+
+def holdings(connection: sqlite3.Connection) -> dict[str, Held]:
+    """What each process holds."""
+    return {owner: Held(*held) for owner, *held in connection.execute(HOLDINGS)}
 
 
 def lapsed(connection: sqlite3.Connection, process_id: str, now: float, monotonic: float) -> set[str]:

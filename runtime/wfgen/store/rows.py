@@ -1,12 +1,11 @@
-"""The row with which a run begins."""
+"""The row with which a run begins, and the record of it."""
 
 from __future__ import annotations
 
 import sqlite3
 
-from wfgen.errors import ConflictError
 from wfgen.store import tags
-from wfgen.store.protocol import NewRun, RunStatus
+from wfgen.store.protocol import NewRun, RunRecord, RunStatus
 
 
 def insert_run(
@@ -48,6 +47,27 @@ def insert_run(
     return run
 
 
-def taken(run_id: str) -> ConflictError:
-    """The error for an id that another run has."""
-    return ConflictError(f"there is a run {run_id} already.", hint="Give each run an id of its own.")
+def created_record(new: NewRun, owner: str | None, time: float) -> RunRecord:
+    """The record of a run that was created just now."""
+    status: RunStatus = "pending" if owner is None else "running"
+    epoch = 0 if owner is None else 1
+    return RunRecord(
+        run_id=new.run_id,
+        workflow=new.workflow,
+        version=new.version,
+        status=status,
+        input=new.input,
+        output=None,
+        error_type=None,
+        error=None,
+        error_code=None,
+        salt=new.salt,
+        idempotency_key=new.idempotency_key,
+        epoch=epoch,
+        claims=epoch,
+        owner=owner,
+        created_at=time,
+        updated_at=time,
+        finished_at=None,
+        tags=new.tags,
+    )

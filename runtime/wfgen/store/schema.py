@@ -8,7 +8,9 @@ all over. (Measured: with 100 long runs 1.7 times as many events a second as wit
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
+import textwrap
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -143,6 +145,62 @@ MIGRATIONS: Sequence[Migration] = (
             WHERE finished_at IS NOT NULL""",
         """CREATE INDEX runs_by_code ON runs (error_code, created_at) WHERE error_code IS NOT NULL""",
     ),
+    (
+        # What a process takes (as JSON), its wfgen, and when it renewed its lease last.
+        """ALTER TABLE processes ADD COLUMN serves TEXT NOT NULL DEFAULT '{}'""",
+        """ALTER TABLE processes ADD COLUMN wfgen TEXT NOT NULL DEFAULT ''""",
+        """ALTER TABLE processes ADD COLUMN heartbeat_at REAL NOT NULL DEFAULT 0""",
+        # What was deployed: each shape that a version of a workflow had.
+        """CREATE TABLE definitions (
+            workflow TEXT NOT NULL,
+            version TEXT NOT NULL,
+            steps_hash TEXT NOT NULL,
+            manifest BLOB NOT NULL,
+            first_at REAL NOT NULL,
+            last_at REAL NOT NULL,
+            PRIMARY KEY (workflow, version, steps_hash)
+        )""",
+        # Steps on queues. `part` is the run's `first_seq` when the job was put: NULL once nobody listens any more.
+        """CREATE TABLE jobs (
+            job INTEGER PRIMARY KEY,
+            job_id TEXT NOT NULL UNIQUE,
+            run INTEGER NOT NULL REFERENCES runs,
+            part INTEGER,
+            queue TEXT NOT NULL,
+            worker TEXT NOT NULL,
+            key TEXT NOT NULL,
+            name TEXT NOT NULL,
+            status TEXT NOT NULL DEFAULT 'queued',
+            input BLOB,
+            policy TEXT NOT NULL,
+            idempotency_key TEXT NOT NULL,
+            awaited INTEGER NOT NULL,
+            at_most_once INTEGER NOT NULL,
+            attempt INTEGER NOT NULL DEFAULT 0,
+            first_at REAL,
+            started_at REAL,
+            claims INTEGER NOT NULL DEFAULT 0,
+            epoch INTEGER NOT NULL DEFAULT 0,
+            owner TEXT,
+            due REAL NOT NULL,
+            cancel_requested INTEGER NOT NULL DEFAULT 0,
+            progress BLOB,
+            output BLOB,
+            type TEXT,
+            error_type TEXT,
+            error TEXT,
+            details TEXT,
+            created_at REAL NOT NULL,
+            updated_at REAL NOT NULL,
+            expires_at REAL,
+            finished_at REAL
+        )""",
+        """CREATE INDEX jobs_to_claim ON jobs (worker, due) WHERE status = 'queued'""",
+        """CREATE INDEX jobs_by_owner ON jobs (owner) WHERE owner IS NOT NULL""",
+        """CREATE INDEX jobs_by_run ON jobs (run)""",
+        """CREATE INDEX jobs_expiring ON jobs (expires_at) WHERE status = 'queued' AND expires_at IS NOT NULL""",
+        """CREATE INDEX jobs_finished ON jobs (finished_at) WHERE finished_at IS NOT NULL""",
+    ),
 )
 
 
@@ -199,9 +257,7 @@ def open_file(
 
 def _open_once(path: Path, synchronous: Synchronous, migrations: Sequence[Migration]) -> sqlite3.Connection:
     if path.is_dir():
-        raise StoreFormatError(
-            f"{path} is not a wfgen store: it is a folder.", hint="Give the setting `engine` the path of a file."
-        )
+        raise _folder(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists() and 0 < path.stat().st_size < _SMALLEST:
         raise not_a_database(path)  # SQLite takes some of these for empty, and would write over them
@@ -227,7 +283,58 @@ def _journal(connection: sqlite3.Connection) -> str:
     return str(connection.execute("PRAGMA journal_mode").fetchone()[0])
 
 
-def _version(connection: sqlite3.Connection, path: Path, migrations: Sequence[Migration]) -> int:
+def version_of(path: Path) -> int:
+    """The schema version of a file, which may be newer than any that is known; 0 if there is no store yet.
+
+    Nothing is written.
+
+    Raises:
+        StoreFormatError: it is something else than a store, or damaged.
+    """
+    try:
+        if path.is_dir():
+            raise _folder(path)
+        if not path.exists() or (size := path.stat().st_size) == 0:
+            return 0
+        if size < _SMALLEST:
+            raise not_a_database(path)
+        with contextlib.closing(connect_reading(path)) as connection:
+            return _found(connection, path)
+    except (sqlite3.Error, OSError) as error:
+        raise fault(error, path) from error
+
+
+def connect_reading(path: Path, *, busy_timeout: float = 10.0) -> sqlite3.Connection:
+    """Open a connection to a file that is there, which can write nothing."""
+    return sqlite3.connect(
+        f"{path.resolve().as_uri()}?mode=ro",
+        uri=True,
+        timeout=busy_timeout,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+
+
+def script(after: int = 0, migrations: Sequence[Migration] = MIGRATIONS) -> str:
+    """The statements that `open_file` runs on a file of version `after`, for SQLite's own shell."""
+    statements = [
+        "PRAGMA journal_mode = WAL",
+        "BEGIN IMMEDIATE",
+        *(statement for migration in migrations[after:] for statement in migration),
+        f"PRAGMA application_id = {APPLICATION_ID}",
+        f"PRAGMA user_version = {len(migrations)}",
+        "COMMIT",
+    ]
+    return "".join(f"{textwrap.dedent(' ' * 8 + statement)};\n" for statement in statements)
+
+
+def _folder(path: Path) -> StoreFormatError:
+    return StoreFormatError(
+        f"{path} is not a wfgen store: it is a folder.", hint="Give the setting `engine` the path of a file."
+    )
+
+
+def _found(connection: sqlite3.Connection, path: Path) -> int:
     """The schema version of a file that is a store or empty."""
     application, version, tables = connection.execute(
         "SELECT (SELECT application_id FROM pragma_application_id), (SELECT user_version FROM pragma_user_version),"
@@ -240,13 +347,19 @@ def _version(connection: sqlite3.Connection, path: Path, migrations: Sequence[Mi
             f"{path} is not a wfgen store: it is a SQLite database of another application.",
             hint="Point the setting `engine` to a file of its own.",
         )
+    return int(version)
+
+
+def _version(connection: sqlite3.Connection, path: Path, migrations: Sequence[Migration]) -> int:
+    """The same, of one that is not newer than what is known."""
+    version = _found(connection, path)
     if version > len(migrations):
         raise StoreVersionError(
             f"the store {path} was written by a newer wfgen: its schema is version {version}, this one knows "
             f"up to {len(migrations)}.",
             hint="Upgrade wfgen-runtime, or point the setting `engine` to another file.",
         )
-    return int(version)
+    return version
 
 
 def _migrate(connection: sqlite3.Connection, path: Path, migrations: Sequence[Migration]) -> None:

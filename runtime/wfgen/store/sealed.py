@@ -1,7 +1,7 @@
 """A store whose payloads are encrypted: it seals what goes into another store and opens what comes out.
 
-Sealed are inputs, results, payloads of hooks and events, and the texts of errors. Names, types, times, tags and
-idempotency keys are not: runs are found by them.
+Sealed are inputs, results, reports, payloads of hooks and events, and the texts of errors. Names, types, times, tags
+and idempotency keys are not: runs are found by them.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ import logging
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
-from wfgen.encryption import MAGIC, Keys, is_sealed_text
+from wfgen.encryption import MAGIC, Keys
 from wfgen.errors import ConflictError, EncryptionError
 from wfgen.events import Event
 from wfgen.store.protocol import LEFT_ALONE, Append, ChildEnd, Claimed, Message, NewRun, RunRecord, Store, Verdict
+from wfgen.store.sealed_jobs import SealedJobs
+from wfgen.store.seals import Seals, no_keys
 
 if TYPE_CHECKING:
     from wfgen.ids import RunId
@@ -32,7 +34,7 @@ def sealed(store: Store, keys: Keys | None) -> Store:
     return cast("Store", SealedStore(store, keys))
 
 
-class SealedStore:
+class SealedStore(SealedJobs):
     """Wraps a store; what has nothing to do with payloads goes through.
 
     Args:
@@ -41,7 +43,7 @@ class SealedStore:
     """
 
     def __init__(self, store: Store, keys: Keys | None) -> None:
-        self._store = store
+        super().__init__(store, Seals(keys))
         self._keys = keys
         if keys is None:
             self.append = store.append  # type: ignore[method-assign]
@@ -128,6 +130,7 @@ class SealedStore:
             output=self._seal(append.output),
             error=None if error is None else (error[0], keys.seal_text(error[1]), error[2]),
             children=[self._seal_new(child) for child in append.children],
+            jobs=[self._seal_job(job) for job in append.jobs],
         )
 
     def _seal_event(self, event: Event) -> Event:
@@ -144,7 +147,7 @@ class SealedStore:
         return dataclasses.replace(new, input=self._seal(new.input))
 
     def _seal(self, payload: bytes | None) -> bytes | None:
-        return payload if payload is None or self._keys is None else self._keys.seal(payload)
+        return self._seals.seal(payload)
 
     # Out.
 
@@ -171,10 +174,11 @@ class SealedStore:
                 claimed.append(dataclasses.replace(one, fault=error))
         return claimed
 
-    async def messages(self, process_id: str, **options: Any) -> list[Message]:
+    async def messages(self, process_id: str, **options: Any) -> tuple[list[Message], int]:
         """Messages for runs that this process holds; a run with one that cannot be opened is given back."""
         opened = []
-        for message in await self._store.messages(process_id, **options):
+        found, mark = await self._store.messages(process_id, **options)
+        for message in found:
             try:
                 opened.append(self._open_message(message))
             except EncryptionError as error:
@@ -182,7 +186,7 @@ class SealedStore:
                 run = await self._store.get_run(message.run_id)
                 again = run.updated_at + LEFT_ALONE
                 await self._store.release(run.run_id, run.epoch, wake_at=again, seen=message.id)
-        return opened
+        return opened, mark
 
     async def get_run(self, run_id: str) -> RunRecord:
         """Raises UnknownRunError; EncryptionError without its key."""
@@ -214,7 +218,7 @@ class SealedStore:
     def _open_events(self, events: list[Event]) -> list[Event]:
         if self._keys is None:
             if _is_sealed(*[event.payload for event in events]):
-                raise _no_keys()
+                raise no_keys()
             return events
         for event in events:
             event.payload = self._open(event.payload)
@@ -224,29 +228,19 @@ class SealedStore:
     def _open_message(self, message: Message) -> Message:
         if message.payload is None:
             return message
+        if message.kind == "job":
+            return dataclasses.replace(message, payload=self._open_end(message.payload))
         if message.kind != "child":
             return dataclasses.replace(message, payload=self._open(message.payload))
         end = ChildEnd.load(message.payload)
-        opened = dataclasses.replace(
-            end, output=self._open(end.output), error=None if end.error is None else self._open_text(end.error)
-        )
+        opened = dataclasses.replace(end, output=self._open(end.output), error=self._seals.open_text(end.error))
         return dataclasses.replace(message, payload=opened.dump())
 
     def _open(self, payload: bytes | None) -> bytes | None:
-        if payload is None:
-            return None
-        if self._keys is not None:
-            return self._keys.open(payload)
-        if payload.startswith(MAGIC):
-            raise _no_keys()
-        return payload
+        return self._seals.open(payload)
 
     def _open_text(self, text: str) -> str:
-        if self._keys is not None:
-            return self._keys.open_text(text)
-        if is_sealed_text(text):
-            raise _no_keys()
-        return text
+        return self._seals.open_text(text) or ""
 
     def _texts(self, data: dict[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
         names = [name for name in SEALED_DATA if isinstance(data.get(name), str)]
@@ -255,13 +249,6 @@ class SealedStore:
 
 def _is_sealed(*payloads: bytes | None) -> bool:
     return any(payload is not None and payload.startswith(MAGIC) for payload in payloads)
-
-
-def _no_keys() -> EncryptionError:
-    return EncryptionError(
-        "the payloads of this store are encrypted, and no keys are set.",
-        hint="Give the setting encryption_keys, such as file:keys.json or env:SHOP_KEYS.",
-    )
 
 
 __all__: Sequence[str] = ["SealedStore", "sealed"]

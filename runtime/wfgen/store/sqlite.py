@@ -3,43 +3,41 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import sqlite3
 import threading
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, TypeVar, Unpack
+from typing import Any, TypeVar
 
-from wfgen.environment import Environment
+from wfgen.environment import Clock, Environment
 from wfgen.errors import StoreError, WfgenError
-from wfgen.events import Event
 from wfgen.ids import RunId
-from wfgen.statistics import WorkflowStatistics
-from wfgen.store import counting, listing, pruning, queries
+from wfgen.store import queries
+from wfgen.store.asking import Asking
 from wfgen.store.committer import Committer
 from wfgen.store.faults import fault
-from wfgen.store.filters import RunFilters, RunQuery
 from wfgen.store.processes import host_identity, is_gone
-from wfgen.store.protocol import (
-    Append,
-    Claimed,
-    HookRecord,
-    Message,
-    NewRun,
-    ProcessRecord,
-    RunRecord,
-    RunStatus,
-    Verdict,
-)
+from wfgen.store.protocol import Append, Claimed, NewRun, ProcessRecord, RunRecord, Verdict
 from wfgen.store.reader import Reader
-from wfgen.store.schema import MIGRATIONS, Migration, Synchronous, connect, open_file, patiently
+from wfgen.store.schema import (
+    MIGRATIONS,
+    Migration,
+    Synchronous,
+    connect,
+    connect_reading,
+    open_file,
+    patiently,
+    script,
+    version_of,
+)
+from wfgen.store.schemas import SchemaStatus
 from wfgen.store.transitions import Transitions
 
 _T = TypeVar("_T")
 
 
-class SQLiteStore:
+class SQLiteStore(Asking):
     """A store in one file, in write-ahead mode.
 
     Args:
@@ -49,6 +47,7 @@ class SQLiteStore:
             power failure the last commits may be missing (after a crash of the process alone they are not).
         busy_timeout: how long another program may hold the file locked, in seconds.
         migrations: the schema, one version after the other.
+        read_only: neither creates nor migrates anything, and refuses what writes.
     """
 
     def __init__(
@@ -59,12 +58,14 @@ class SQLiteStore:
         synchronous: Synchronous = "full",
         busy_timeout: float = 10.0,
         migrations: Sequence[Migration] = MIGRATIONS,
+        read_only: bool = False,
     ) -> None:
         self.path = path.absolute()  # who changes the folder of the process does not change the file
         self._environment = environment
         self._synchronous: Synchronous = synchronous
         self._busy_timeout = busy_timeout
         self._migrations = migrations
+        self._read_only = read_only
         self._callbacks: list[Callable[[], None]] = []
         self._turn = threading.Lock()
         self._renewing = threading.Lock()
@@ -80,9 +81,15 @@ class SQLiteStore:
         Raises:
             StoreFormatError, StoreVersionError, StoreBusyError, StoreFullError: see each; the store stays closed.
         """
-        if self._committer is not None:
+        if self._reader is not None:
             raise StoreError(f"the store {self.path} is open already.")
         loop = self._loop = asyncio.get_running_loop()
+        if self._read_only:
+            (await self.schema()).require_current()
+            reader = Reader(self.path, partial(connect_reading, self.path), loop)
+            await self._start(reader, "wfgen-store-reader")
+            self._reader = reader
+            return
         is_gone_here = partial(is_gone, host=host_identity())
         committer = Committer(
             self.path,
@@ -109,6 +116,24 @@ class SQLiteStore:
             await self._stop(committer)
             raise
         self._reader = reader
+
+    @property
+    def clock(self) -> Clock:
+        """The environment's: all processes are on one machine."""
+        return self._environment.clock
+
+    @property
+    def place(self) -> str:
+        """The file."""
+        return str(self.path)
+
+    async def schema(self) -> SchemaStatus:
+        """Look which tables there are; also while the store is closed. Writes nothing. Raises StoreFormatError."""
+        return SchemaStatus(self.place, await asyncio.to_thread(version_of, self.path), len(self._migrations))
+
+    def migration_script(self, after: int = 0) -> str:
+        """The SQL that makes the tables, or brings those of version `after` up to date."""
+        return script(after, self._migrations)
 
     async def close(self) -> None:
         """Finish what is queued and disconnect. Closing twice does no harm."""
@@ -149,7 +174,7 @@ class SQLiteStore:
         Returns False when the process is not registered any more: its lease had ended and its runs were taken.
         """
         clock = self._environment.clock
-        until, end = clock.time() + lease, clock.monotonic() + lease
+        now, end = clock.time(), clock.monotonic() + lease
         with self._renewing:
             if self._committer is None:
                 raise self._closed()
@@ -160,8 +185,8 @@ class SQLiteStore:
                     self._heartbeat = connect(self.path, synchronous="normal")
                 renewal = partial(
                     self._heartbeat.execute,
-                    "UPDATE processes SET lease_until = ?, lease_end = ? WHERE process_id = ?",
-                    (until, end, process_id),
+                    "UPDATE processes SET lease_until = ?, lease_end = ?, heartbeat_at = ? WHERE process_id = ?",
+                    (now + lease, end, now, process_id),
                 )
                 with self._turn:
                     return patiently(renewal, self._busy_timeout).rowcount == 1
@@ -186,7 +211,7 @@ class SQLiteStore:
         Raises:
             LeaseLostError: the process is not registered, or has lost its own lease.
         """
-        return await self._write(lambda transitions: transitions.claiming.claim(process_id, workflows, limit, families))
+        return await self._claim(lambda transitions: transitions.claiming.claim(process_id, workflows, limit, families))
 
     async def next_wake(
         self, workflows: Collection[tuple[str, str]], families: Collection[RunId] | None = None
@@ -201,119 +226,9 @@ class SQLiteStore:
         """
         return await self._write(lambda transitions: transitions.claiming.release(run_id, epoch, wake_at, seen))
 
-    async def send(
-        self,
-        kind: Literal["hook", "cancel", "pause", "resume"],
-        *,
-        run_id: RunId | None = None,
-        token: str | None = None,
-        name: str | None = None,
-        payload: bytes | None = None,
-    ) -> Literal["sent", "duplicate"]:
-        """Put a message in a run's inbox. A second request to cancel is a duplicate, too.
-
-        Raises:
-            UnknownHookError: no hook has the token, or it timed out or was closed.
-            UnknownRunError: no such run.
-            RunStateError: it is finished.
-        """
-        return await self._write(lambda transitions: transitions.send(kind, run_id, token, name, payload))
-
-    async def terminate(self, run_id: str, reason: str | None = None) -> None:
-        """End a run where it stands. Raises UnknownRunError, RunStateError."""
-        await self._write(lambda transitions: transitions.control.terminate(run_id, reason))
-
-    async def retry(self, run_id: str) -> None:
-        """Take a failed run up again. Raises UnknownRunError, RunStateError."""
-        await self._write(lambda transitions: transitions.control.retry(run_id))
-
-    async def rollback(self, run_id: str, to: int, *, compensate: bool = False, keep: int | None = None) -> None:
-        """Take a run back to one of its checkpoints. Raises UnknownRunError, RunStateError."""
-        await self._write(lambda transitions: transitions.control.rollback(run_id, to, compensate, keep))
-
-    async def fork(
-        self, run_id: str, at: int, new: NewRun, *, replace_input: bool = False, keep: int | None = None
-    ) -> tuple[RunRecord, bool]:
-        """Make a run that begins with the history of another one, up to a checkpoint.
-
-        Raises:
-            UnknownRunError: no such run.
-            RunStateError: there is no such checkpoint.
-            ConflictError: the idempotency key belongs to another run.
-        """
-        return await self._write(lambda transitions: transitions.control.fork(run_id, at, new, replace_input, keep))
-
-    async def epochs(self, run_ids: Collection[str]) -> dict[str, int]:
-        """The epochs of runs, by id."""
-        return await self._read(lambda connection: queries.epochs(connection, run_ids))
-
-    async def messages(self, process_id: str, *, after: int = 0, run_id: RunId | None = None) -> list[Message]:
-        """Messages for runs that this process holds, oldest first."""
-        return await self._read(lambda connection: queries.messages_of_process(connection, process_id, after, run_id))
-
     def on_change(self, callback: Callable[[], None]) -> None:
         """Call `callback` on the loop soon after another connection has written; also after a heartbeat."""
         self._callbacks.append(callback)
-
-    async def get_run(self, run_id: str) -> RunRecord:
-        """Raises UnknownRunError."""
-        return await self._read(lambda connection: queries.get_run(connection, run_id))
-
-    async def list_runs(self, *, limit: int = 100, **filters: Unpack[RunFilters]) -> list[RunRecord]:
-        """Runs that fit all filters, newest first. Raises UnknownRunError: there is no run `before`."""
-        query = RunQuery(limit=limit, **filters)
-        return await self._read(lambda connection: listing.list_runs(connection, query))
-
-    async def workflows(self) -> Sequence[tuple[str, str]]:
-        """Name and version of the workflows that have runs here, sorted."""
-        return await self._read(listing.pairs)
-
-    async def statistics(
-        self,
-        *,
-        workflow: str | None = None,
-        version: str | None = None,
-        since: float | None = None,
-        until: float | None = None,
-    ) -> Sequence[WorkflowStatistics]:
-        """How the runs went that were started in a stretch of time, in seconds since the epoch."""
-        begin, end = 0.0 if since is None else since, math.inf if until is None else until
-        found = []
-        for pair in await self._read(lambda connection: listing.pairs(connection, workflow, version)):
-            one = WorkflowStatistics(*pair)
-            for part in counting.parts(pair, begin, end):
-                await self._read(partial(counting.count_runs, found=one, part=part))
-                last = (-math.inf, 0)
-                while runs := await self._read(partial(counting.next_runs, part=part, after=last)):
-                    await self._read(partial(counting.count_steps, found=one, runs=runs))
-                    last = runs[-1]
-            if one.runs:
-                found.append(one)
-        return found
-
-    async def prune(
-        self, before: float, statuses: Collection[RunStatus] | None = None, *, limit: int = 100
-    ) -> Sequence[str]:
-        """Remove some finished runs that ended before a time, in seconds since the epoch; gives their ids."""
-        return await self._write(lambda transitions: transitions.prune(before, statuses, limit))
-
-    async def count_prunable(self, before: float, statuses: Collection[RunStatus] | None = None) -> int:
-        """How many runs repeated `prune` would remove."""
-        return await self._read(lambda connection: pruning.count_prunable(connection, before, statuses))
-
-    async def history(self, run_id: str, *, after: int = 0) -> list[Event]:
-        """Events with seq > after. Raises UnknownRunError."""
-        return await self._read(lambda connection: queries.history(connection, run_id, after))
-
-    async def hooks(
-        self, *, run_id: str | None = None, state: str | None = "open", limit: int = 100
-    ) -> Sequence[HookRecord]:
-        """Hooks, oldest first; of any state when `state` is None."""
-        return await self._read(lambda connection: queries.hooks(connection, run_id, state, limit))
-
-    async def processes(self) -> list[tuple[ProcessRecord, float]]:
-        """Known processes with the time at which each one's lease ends, in seconds since the epoch."""
-        return await self._read(queries.processes)
 
     def _connect(self) -> sqlite3.Connection:
         return connect(self.path, synchronous=self._synchronous, busy_timeout=self._busy_timeout)
@@ -366,6 +281,8 @@ class SQLiteStore:
             callback()
 
     def _closed(self) -> StoreError:
+        if self._read_only and self._reader is not None:
+            return StoreError(f"the store {self.path} was opened for reading alone.")
         return StoreError(f"the store {self.path} is not open.", hint="Call open() first, and use it until close().")
 
 

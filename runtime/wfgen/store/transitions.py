@@ -7,20 +7,23 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic_core import PydanticSerializationError, to_json
 
 from wfgen.environment import Clock
-from wfgen.errors import ConflictError, LeaseLostError, RunStateError, StoreError, UnknownHookError, WfgenError
+from wfgen.errors import LeaseLostError, StoreError, WfgenError
 from wfgen.events import Event
-from wfgen.store import pruning, queries
+from wfgen.store import definitions as deployed
+from wfgen.store import pruning, queries, refusals
 from wfgen.store.claiming import Claiming
 from wfgen.store.control import Control
+from wfgen.store.deployments import NewDefinition
+from wfgen.store.job_transitions import JobTransitions
 from wfgen.store.protocol import FINISHED, GIVEN_BACK, Append, ChildEnd, NewRun, ProcessRecord, RunRecord, RunStatus
-from wfgen.store.rows import insert_run, taken
+from wfgen.store.rows import created_record, insert_run
 
 _INSERT_EVENT = "INSERT INTO events (run, seq, type, time, key, data, payload) VALUES (?, ?, ?, ?, ?, ?, ?)"
 
@@ -38,6 +41,8 @@ class _Held:
     is_child: bool = False
     has_children: bool = False
     """Whether it may have some."""
+    has_jobs: bool = False
+    """The same."""
 
 
 class Transitions:
@@ -54,8 +59,14 @@ class Transitions:
         self._events: list[EventRow] = []
         self.claiming = Claiming(self, connection, clock, is_gone)
         """Who holds which run."""
+        self.jobs = JobTransitions(self, connection, clock)
+        """Steps on queues."""
         self.control = Control(self, connection)
         """Transitions that people ask for."""
+
+    def record_definitions(self, definitions: Sequence[NewDefinition]) -> None:
+        """Record what a process that registers has."""
+        deployed.record(self._connection, definitions, self._clock.time())
 
     def others_wrote(self) -> None:
         """Another connection has written: a run may have been taken over."""
@@ -81,7 +92,7 @@ class Transitions:
     def add_events(self, run: int, events: Iterable[Event]) -> None:
         """Gather events to be written."""
         self._events += [
-            (run, e.seq, e.type, e.time, e.key, _encode(e.data) if e.data else None, e.payload) for e in events
+            (run, e.seq, e.type, e.time, e.key, encoded(e.data) if e.data else None, e.payload) for e in events
         ]
 
     def create(self, new: NewRun, owner: str | None) -> tuple[RunRecord, bool]:
@@ -93,11 +104,7 @@ class Transitions:
                 if is_version and existing.input == new.input:
                     return existing, False
                 what = "another input" if is_version else f"version {existing.version}"
-                raise ConflictError(
-                    f"the idempotency key {new.idempotency_key!r} of workflow {new.workflow!r} belongs to run "
-                    f"{existing.run_id}, which was started with {what}.",
-                    hint="Use another key for another start.",
-                )
+                raise refusals.another_start(new.workflow, new.idempotency_key, existing.run_id, what)
         now = self._clock.time()
         if owner is not None and not queries.is_registered(self._connection, owner):
             owner = None  # its lease is over: whoever lives takes the run up
@@ -105,35 +112,15 @@ class Transitions:
         epoch = 0 if owner is None else 1
         run = insert_run(self._connection, new, now, status=status, owner=owner, epoch=epoch)
         if run is None:
-            raise taken(new.run_id)
+            raise refusals.taken(new.run_id)
         data = {"workflow": new.workflow, "version": new.version}
         if owner is not None:
             data["process"] = owner
-        self._events.append((run, 1, "run_started", now, None, _encode(data), new.input))
+        self._events.append((run, 1, "run_started", now, None, encoded(data), new.input))
         if owner is not None:
             self._held[new.run_id] = _Held(run, epoch, 1)
             self._verified.add(new.run_id)
-        record = RunRecord(
-            run_id=new.run_id,
-            workflow=new.workflow,
-            version=new.version,
-            status=status,
-            input=new.input,
-            output=None,
-            error_type=None,
-            error=None,
-            error_code=None,
-            salt=new.salt,
-            idempotency_key=new.idempotency_key,
-            epoch=epoch,
-            claims=epoch,
-            owner=owner,
-            created_at=now,
-            updated_at=now,
-            finished_at=None,
-            tags=new.tags,
-        )
-        return record, True
+        return created_record(new, owner, now), True
 
     def append(self, append: Append) -> None:
         run_id = append.run_id
@@ -151,7 +138,7 @@ class Transitions:
                     f"event {event.seq} ({event.type}) cannot be recorded in run {run_id}, whose next event is "
                     f"number {seq}: an earlier append was not recorded, or this one was before."
                 )
-            data = _encode(event.data) if event.data else None
+            data = encoded(event.data) if event.data else None
             found.append((run, seq, event.type, event.time, event.key, data, event.payload))
             if event.type == "run_continued":
                 continued = seq
@@ -161,6 +148,9 @@ class Transitions:
         held.seq = seq
         if self._refused:
             self._refused.pop(run_id, None)
+        if append.jobs:
+            self.jobs.put(run, append.jobs)
+            held.has_jobs = True
         if continued:
             self._start_again(run, continued)
         if append.opened:
@@ -172,6 +162,7 @@ class Transitions:
             self._create_child(child, held)
         for key in append.given_up:
             self._cancel_children(run, key)
+            self.jobs.give_up(run, key)
         for token, state in append.closed:
             self._connection.execute("UPDATE hooks SET state = ? WHERE token = ?", (state, token))
             self._connection.execute("DELETE FROM messages WHERE token = ?", (token,))
@@ -182,9 +173,9 @@ class Transitions:
         """Remove the messages that are answered. A child may have been taken up again since its end was read."""
         if queries.count_messages(self._connection, append.consumed) < len(set(append.consumed)):
             raise StoreError(
-                f"what is to be recorded in run {append.run_id} answers the end of a child that is at work again: "
-                "it was retried or taken back meanwhile.",
-                hint="Nothing was recorded; the run goes on from what is, and waits for the child again.",
+                f"what is to be recorded in run {append.run_id} answers the end of a child or a job that is at work "
+                "again: it was retried or taken back meanwhile.",
+                hint="Nothing was recorded; the run goes on from what is, and waits for it again.",
             )
         self._connection.executemany("DELETE FROM messages WHERE id = ?", [(id,) for id in append.consumed])
 
@@ -193,7 +184,10 @@ class Transitions:
         self._connection.execute("UPDATE runs SET first_seq = ? WHERE run = ?", (seq, run))
         self._close_hooks(run)
         self._cancel_children(run)
-        self._connection.execute("DELETE FROM messages WHERE run = ? AND (token IS NOT NULL OR kind = 'child')", (run,))
+        self.jobs.give_up(run)
+        self._connection.execute(
+            "DELETE FROM messages WHERE run = ? AND (token IS NOT NULL OR kind IN ('child', 'job'))", (run,)
+        )
 
     def _verify(self, run_id: str, epoch: int) -> _Held:
         """Check that this epoch still holds the run."""
@@ -201,20 +195,16 @@ class Transitions:
             "SELECT run, epoch, owner, parent FROM runs WHERE run_id = ?", (run_id,)
         ).fetchone()
         if row is None:
-            raise queries.unknown_run(run_id)
+            raise refusals.unknown_run(run_id)
         run, current, owner, parent = row
         held = self._held.get(run_id)
         if current != epoch or owner is None:
             if held is not None and held.epoch == epoch:
                 self.drop(run_id)
-            raise LeaseLostError(
-                f"run {run_id} is no longer held by epoch {epoch}: "
-                + ("it was given back or has ended." if owner is None else f"epoch {current} of process {owner} does."),
-                hint="Nothing was recorded; its new owner goes on with it.",
-            )
+            raise refusals.run_not_held(run_id, epoch, current, owner)
         if held is None or held.epoch != epoch:
             (seq,) = self._connection.execute("SELECT max(seq) FROM events WHERE run = ?", (run,)).fetchone()
-            held = self._held[run_id] = _Held(run, epoch, seq or 0, parent is not None, True)
+            held = self._held[run_id] = _Held(run, epoch, seq or 0, parent is not None, True, True)
         self._verified.add(run_id)
         return held
 
@@ -241,6 +231,8 @@ class Transitions:
         self._connection.execute("DELETE FROM messages WHERE run = ?", (held.run,))
         if held.has_children:
             self._cancel_children(held.run)
+        if held.has_jobs:
+            self.jobs.give_up(held.run)
         if held.is_child:
             self.tell_parent(held.run, append.events[-1].data.get("type") if append.events else None)
         self.drop(append.run_id)
@@ -251,12 +243,12 @@ class Transitions:
         run = insert_run(self._connection, child, now, parent=parent.run)
         if run is not None:
             data = {"workflow": child.workflow, "version": child.version, "parent": child.parent[0]}
-            self._events.append((run, 1, "run_started", now, None, _encode(data), child.input))
+            self._events.append((run, 1, "run_started", now, None, encoded(data), child.input))
             parent.has_children = True
 
     def hold(self, record: RunRecord, run: int, seq: int) -> None:
         """A run was claimed; `seq` is the number of its last event."""
-        self._held[record.run_id] = _Held(run, record.epoch, seq, record.parent is not None, True)
+        self._held[record.run_id] = _Held(run, record.epoch, seq, record.parent is not None, True, True)
         self._verified.add(record.run_id)
 
     def _cancel_children(self, run: int, key: str | None = None) -> None:
@@ -331,14 +323,10 @@ class Transitions:
             (token,),
         ).fetchone()
         if row is None:
-            raise UnknownHookError("no hook has this token.", hint="Copy the token from `wfgen hooks list`.")
+            raise refusals.unknown_hook()
         run, state, name, run_id, waiting = row
         if state in ("timed_out", "closed"):
-            reason = "its deadline has passed" if state == "timed_out" else "it is no longer waited for"
-            raise UnknownHookError(
-                f"the hook {name!r} of run {run_id} cannot be resumed: {reason}.",
-                hint="`wfgen hooks list` shows the open ones; nothing was changed.",
-            )
+            raise refusals.hook_is_over(name, run_id, state)
         return run, state == "resumed" or bool(waiting)
 
     def _find_run(self, run_id: str, kind: str) -> tuple[int, bool]:
@@ -348,17 +336,14 @@ class Transitions:
             (run_id,),
         ).fetchone()
         if row is None:
-            raise queries.unknown_run(run_id)
+            raise refusals.unknown_run(run_id)
         run, status, finished_at, cancelling = row
         if finished_at is not None:
-            raise RunStateError(
-                f"run {run_id} takes no more messages: it is {status}.",
-                hint="`wfgen runs show` tells how it ended; nothing was changed.",
-            )
+            raise refusals.run_takes_no_messages(run_id, status)
         return run, kind == "cancel" and bool(cancelling)
 
 
-def _encode(data: dict[str, Any]) -> str:
+def encoded(data: dict[str, Any]) -> str:
     try:
         return to_json(data).decode()
     except PydanticSerializationError:

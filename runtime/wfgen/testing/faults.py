@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from wfgen.events import COMPLETIONS, Event
-from wfgen.operations import Operation
 from wfgen.step_runner import StepRunner
 from wfgen.testing.errors import UnreachedError
+from wfgen.work import Work
 
 
 @dataclass(slots=True)
@@ -70,16 +70,16 @@ class Faults:
                 f"no run got to {', '.join(left)}.", "Compare the names with those of the workflow's steps."
             )
 
-    def before(self, operation: Operation, attempt: int) -> None:
+    def before(self, work: Work, attempt: int) -> None:
         """An attempt begins: raise what was arranged for it."""
         for failure in self.failures:
-            if _is(failure.step, operation.key, operation.name) and failure.attempt in (None, attempt):
+            if _is(failure.step, work.key, work.name) and failure.attempt in (None, attempt):
                 failure.reached = True
                 raise failure.error
 
-    def worked(self, operation: Operation) -> bool:
+    def worked(self, work: Work) -> bool:
         """A step's function has returned: crash if that was arranged. Whether it was."""
-        return self._reach("during", operation.key, operation.name)
+        return self._reach("during", work.key, work.name)
 
     def recorded(self, event: Event) -> None:
         """An event is durable: crash if that was arranged."""
@@ -104,10 +104,10 @@ class FaultyStepRunner(StepRunner):
 
     faults: Faults
 
-    async def _call(self, operation: Operation, attempt: int) -> Any:
-        self.faults.before(operation, attempt)
-        result = await super()._call(operation, attempt)
-        if self.faults.worked(operation):
+    async def _call(self, work: Work, attempt: int) -> Any:
+        self.faults.before(work, attempt)
+        result = await super()._call(work, attempt)
+        if self.faults.worked(work):
             await asyncio.Event().wait()  # the process is gone: cancelled soon
         return result
 

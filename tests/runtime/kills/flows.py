@@ -96,6 +96,83 @@ async def told(outcome: Outcome, job: Job) -> None:
     effect(job.run_id, job.key)
 
 
+AGAIN = Retry(attempts=100, delay="1ms", factor=1)
+"""An attempt at a job counts even if its process was killed."""
+
+
+@define_worker("queued", retry=AGAIN, dispatch="queue")
+async def queued(name: str, job: Job) -> str:
+    effect(job.run_id, job.key)
+    if name == "flaky" and job.attempt == 1:
+        raise ConnectionError("once")
+    return name.upper()
+
+
+@define_worker("queued-thread", retry=AGAIN, dispatch="queue")
+def queued_thread(name: str, job: Job) -> str:
+    effect(job.run_id, job.key)
+    return name.upper()
+
+
+@define_worker("reporting", retry=AGAIN, dispatch="queue")
+async def reporting(job: Job) -> str:
+    """Reports, and gives the report time to be kept."""
+    effect(job.run_id, job.key)
+    job.report("half")
+    await asyncio.sleep(0.005)
+    return "whole"
+
+
+@define_worker("queued-once", at_most_once=True, dispatch="queue")
+async def queued_once(name: str, job: Job) -> str:
+    effect(job.run_id, job.key, once=True)
+    return name.upper()
+
+
+@define_worker("queued-slow", retry=AGAIN, dispatch="queue")
+async def queued_slow(job: Job) -> None:
+    effect(job.run_id, job.key)
+    await asyncio.sleep(30)
+
+
+@define_worker("stubborn", retry=Retry(attempts=100, delay="1h", factor=1), dispatch="queue")
+async def stubborn(name: str, job: Job) -> str:
+    """Fails until somebody mends it, or for good; and is to be tried again after an hour."""
+    effect(job.run_id, job.key)
+    if name == "spoilt" or not (effects.FOLDER / "mended").exists():
+        raise ConnectionError("not yet")
+    return "MENDED"
+
+
+@define_workflow
+async def handed(workflow: Workflow, name: str) -> list[Any]:
+    """Steps on queues: one after the other, at once, retried, in a thread, given up, and one that goes its own way."""
+    found: list[Any] = [await workflow.do("first", "queued", name)]
+    found.append(await workflow.do("reporting", "reporting"))
+    await workflow.do("alone", "queued", name, await_result=False)
+    both = [workflow.do("flaky", "queued", "flaky"), workflow.do("threaded", "queued-thread", name)]
+    found += await asyncio.gather(*both)
+    try:
+        found.append(await workflow.do("once", "queued-once", name))
+    except StepInterruptedError:
+        found.append(name.upper())
+    losers = {"job": workflow.do("loses", "queued-slow"), "hook": workflow.hook("unheard", str)}
+    first = await workflow.parallel({"quick": workflow.do("quick", "short"), **losers}, wait_for="any")
+    return [*found, first["quick"]]
+
+
+@define_workflow
+async def stuck_jobs(workflow: Workflow, name: str) -> list[Any]:
+    both = [workflow.do(step, "stubborn", step, on_error="continue") for step in ("mended", "spoilt")]
+    return [one if isinstance(one, str) else one.error_type for one in await asyncio.gather(*both)]
+
+
+@define_workflow
+async def posted(workflow: Workflow, name: str) -> str:
+    await workflow.do("alone", "queued", name, await_result=False)
+    return "posted"
+
+
 @define_workflow
 async def steps(workflow: Workflow, name: str) -> list[Any]:
     found: list[Any] = [await workflow.do("async", "remote", name)]

@@ -15,6 +15,7 @@ from typing import Any
 
 from wfgen import Run, RunCancelledError, RunFailedError, RunStateError, RunTerminatedError
 from wfgen.engine import Engine
+from wfgen.store.deployments import NewDefinition
 
 from . import effects
 
@@ -232,6 +233,41 @@ async def pruned(engine: Engine) -> Any:
     return result
 
 
+@scenario(["A", "whole", "FLAKY", "A", "A", "quick"], {"handed completed": 1}, "flaky")
+async def handed(engine: Engine) -> Any:
+    return await (await start(engine, "handed")).result()
+
+
+@scenario(["MENDED", "wfgen.errors.JobDiscardedError"], {"stuck_jobs completed": 1}, "mended", "spoilt")
+async def tended(engine: Engine) -> Any:
+    """Of two jobs that wait for their next attempt, one is told to make it now, and one is discarded."""
+    run = await start(engine, "stuck_jobs")
+    while (await run.info()).finished_at is None:
+        for job in await run.jobs():
+            if job.status != "queued" or job.due < engine.time() + 60:
+                continue
+            with contextlib.suppress(RunStateError):  # it is not queued any more
+                if job.name == "mended":
+                    (effects.FOLDER / "mended").touch()
+                    await engine.store.retry_job(job.job_id)
+                else:
+                    await engine.store.discard_job(job.job_id)
+                engine.changed()  # as if another process had asked for it
+        await asyncio.sleep(0.002)
+    return await run.result()
+
+
+@scenario("posted", {"posted completed": 1})
+async def cleared(engine: Engine) -> Any:
+    """A job that goes its own way is removed once it is over; the definitions that a process brings are told again."""
+    told = await (await start(engine, "posted")).result()
+    await engine.store.record_definitions([NewDefinition("posted", "1", "hash", b"{}")])
+    while await engine.store.list_jobs():
+        await engine.store.prune_jobs(engine.time() + 1)
+        await asyncio.sleep(0.002)
+    return told
+
+
 @scenario(["B", "C"], {"wandering completed": 1})
 async def wandering(engine: Engine) -> Any:
     return await (await start(engine, "wandering")).result()
@@ -250,13 +286,16 @@ variant("family, always replayed", "family", resident=0)
 variant("steps, taken over", "steps", first="after:step_retrying")
 variant("undone, taken over", "undone", first="after:compensation_started")
 variant("branches, taken over", "branches", first="after:child_started")
+variant("handed, taken over", "handed", first="after:finish_job")
 variant("wandering, taken over", "wandering", first="after:step_completed")
 variant("rolled back, taken over", "rolled_back", first="after:rolled_back")
 
 
 async def play(engine: Engine, name: str) -> Any:
-    """Let people do what they do, and wait until all runs have ended."""
+    """Let people do what they do, and wait until all runs and jobs have ended."""
     told = await SCENARIOS[name].act(engine)
     while await engine.store.list_runs(status=UNFINISHED, limit=1):
+        await asyncio.sleep(0.002)
+    while await engine.store.list_jobs(status=("queued", "running"), limit=1):
         await asyncio.sleep(0.002)
     return told

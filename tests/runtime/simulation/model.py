@@ -7,15 +7,17 @@ knows nothing of how engine and store go about it.
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from wfgen.errors import LeaseLostError, StoreError
 from wfgen.events import COMPLETIONS
+from wfgen.store.jobs import JOB_FINISHED, JobRecord
 from wfgen.store.protocol import FINISHED, Append, Claimed, RunRecord
 
 from . import workload
+from .asked import asked
 
 if TYPE_CHECKING:
     from .process import Process
@@ -58,10 +60,25 @@ class ModelRun:
     """What counts: number, type and name of each completion and of each start."""
     hooks: list[tuple[int, str, str]] = field(default_factory=list)
     """Number, token and name of each hook that was opened, and counts."""
+    jobs: dict[str, str] = field(default_factory=dict)
+    """The last job that was put on its queue, by the key of its step."""
     is_fork: bool = False
     paused: bool = False
     taken_back: bool = False
     """Whether it was rolled back or retried."""
+
+
+@dataclass
+class ModelJob:
+    """What is known of one job."""
+
+    epoch: int = 0
+    holder: str = ""
+    """Which process got it in this epoch; empty if nobody was told that it did."""
+    is_held: bool = False
+    is_over: bool = False
+    end: tuple[Any, ...] = ()
+    """Status, output and error of one that is over."""
 
 
 class Model:
@@ -69,10 +86,7 @@ class Model:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._connection = sqlite3.connect(world.path, isolation_level=None)
-        self._version = self._data_version()
-        self._position = 0
-        self._names: dict[int, str] = {}
+        self._rows = world.place.rows
         self.runs: dict[str, ModelRun] = {}
         self._holders: dict[tuple[str, int], str] = {}
         """Which process got a run in which epoch."""
@@ -82,6 +96,7 @@ class Model:
         """Which process works a run, unless somebody has taken it back since."""
         self._forked: list[tuple[ModelRun, list[tuple[str, str]]]] = []
         """New forks, with the types and names of what each has to begin with."""
+        self._jobs: dict[str, ModelJob] = {}
         self._consumed: set[int] = set()
         """Messages that were answered."""
         self.on_start: Callable[[str, workload.Node], None] = lambda run_id, program: None
@@ -90,32 +105,30 @@ class Model:
         """Told of each hook that is opened: run, token, name."""
         self.refused = 0
         """Appends that came from processes that had lost their run."""
-
-    def close(self) -> None:
-        self._connection.close()
-
-    def _data_version(self) -> int:
-        (version,) = self._connection.execute("PRAGMA data_version").fetchone()
-        return int(version)
+        self.jobs_refused = 0
+        """The same of jobs."""
 
     def committed(self, process: Process, works: Sequence[Any], outcomes: Sequence[Any]) -> None:
         """A process has committed work, with these outcomes."""
-        version = self._data_version()
-        if version != self._version:
-            self._version = version
-            for other in self._world.processes:
-                if other is not process and not other.dead:
-                    other.store.changed()
+        for other in self._world.place.others(process, self._world.processes):
+            if not other.dead:
+                other.store.changed()
         claimed: dict[str, int] = {}
         for work, outcome in zip(works, outcomes, strict=True):
             if isinstance(work, Append):
                 self._appended(process, work, outcome, claimed)
+            elif isinstance(outcome, list) and outcome and isinstance(outcome[0], JobRecord):
+                for job in outcome:
+                    self._job_claimed(process, job)
             elif isinstance(outcome, list) and outcome and isinstance(outcome[0], Claimed):
                 for one in outcome:
                     self._claimed(process, one.run, claimed)
             elif isinstance(outcome, tuple) and isinstance(outcome[0], RunRecord) and outcome[1] and outcome[0].owner:
                 self._claimed(process, outcome[0], claimed)
+            elif not isinstance(outcome, StoreError) or isinstance(outcome, LeaseLostError):
+                self._asked(process, work, outcome)
         self._read_events()
+        self._read_jobs()
         self._epochs |= claimed
 
     def _claimed(self, process: Process, run: RunRecord, claimed: dict[str, int]) -> None:
@@ -130,7 +143,10 @@ class Model:
         if outcome is not None:
             self.refused += append.epoch < current
             return
-        if append.epoch != current:
+        known = self.runs.get(append.run_id)
+        if append.events and known is not None and append.events[-1].seq <= known.seq:
+            pass  # recorded by a commit of which nobody had heard, as has been found out now
+        elif append.epoch != current:
             self._problem(f"{process.name} wrote to {append.run_id} in epoch {append.epoch}; it is at {current}")
         if (holder := self._holders.get((append.run_id, append.epoch))) != process.name:
             self._problem(f"{process.name} wrote to {append.run_id}, which {holder} holds")
@@ -139,14 +155,59 @@ class Model:
                 self._problem(f"message {message} is answered twice")
             self._consumed.add(message)
 
+    def _job_claimed(self, process: Process, job: JobRecord) -> None:
+        known = self._jobs.setdefault(job.job_id, ModelJob())
+        if job.epoch <= known.epoch:
+            self._problem(f"job {job.job_id} is claimed in epoch {job.epoch}, which was there before")
+        if known.is_over:
+            self._problem(f"job {job.job_id} is claimed, and is over")
+        known.epoch, known.holder, known.is_held = job.epoch, process.name, True
+
+    def _asked(self, process: Process, work: Any, outcome: Any) -> None:
+        """Something else was asked of the store: who tells what became of jobs must have them."""
+        name, given = asked(work)
+        if name == "finish_jobs":
+            for place, ((job_id, epoch, _), _) in enumerate(given["some"]):
+                self._job_told(process, "finish_job", job_id, epoch, is_refused=place in outcome)
+        elif name in ("finish_job", "requeue_job", "report_job"):
+            self._job_told(process, name, given["job_id"], given["epoch"], is_refused=outcome is not None)
+
+    def _job_told(self, process: Process, name: str, job_id: str, epoch: int, *, is_refused: bool) -> None:
+        if is_refused:
+            self.jobs_refused += 1
+            return
+        job = self._jobs[job_id]
+        job.holder = job.holder or process.name
+        if epoch != job.epoch or job.holder != process.name or not job.is_held:
+            self._problem(
+                f"{process.name} has job {job_id} in epoch {epoch}, which {job.holder} has in epoch {job.epoch}"
+                f" (held: {job.is_held}), and its {name} is taken"
+            )
+        if job.is_over:
+            self._problem(f"job {job_id} is over, and a {name} of {process.name} is taken")
+
+    def _read_jobs(self) -> None:
+        for job_id, epoch, is_held, is_over, *end in self._rows(
+            "SELECT job_id, epoch, owner IS NOT NULL, finished_at IS NOT NULL, status, output, error_type, error"
+            " FROM jobs"
+        ):
+            job = self._jobs.setdefault(job_id, ModelJob())
+            if job.is_over and job.end != tuple(end):
+                self._problem(f"job {job_id} was over, {job.end}, and is {end} now")
+            if epoch < job.epoch:
+                self._problem(f"job {job_id} is in epoch {epoch}, and was in {job.epoch}")
+            if epoch > job.epoch:
+                job.holder = ""
+            job.epoch, job.is_held, job.is_over = epoch, bool(is_held), bool(is_over)
+            job.end = tuple(end) if is_over else ()
+        for kind, name in self._rows(
+            "SELECT kind, name FROM messages WHERE kind IN ('job', 'child')"
+            " GROUP BY run, kind, name HAVING count(*) > 1"
+        ):
+            self._problem(f"the end of {kind} {name} is told twice")
+
     def _read_events(self) -> None:
-        rows = self._connection.execute(
-            "SELECT e.position, r.run_id, e.seq, e.type, e.time, e.key, e.data, e.payload"
-            " FROM events AS e JOIN runs AS r ON r.run = e.run WHERE e.position > ? ORDER BY e.position",
-            (self._position,),
-        ).fetchall()
-        for position, run_id, seq, type, time, key, data, payload in rows:
-            self._position = position
+        for run_id, seq, type, time, key, data, payload in self._world.place.new_events():
             run = self.runs.setdefault(run_id, ModelRun(run_id))
             self._event(run, seq, type, time, key, data, payload)
         for run, given in self._forked:
@@ -194,8 +255,12 @@ class Model:
             run.log.append((seq, type, ""))
             if run.cancels > 1:
                 self._problem(f"{what}: it was cancelled before")
+        elif type == "job_created" and key is not None:
+            run.jobs[key] = json.loads(data)["job_id"]
         elif type in COMPLETIONS and key is not None:
             name = name_of(key)
+            if (job := json.loads(data).get("job_id")) and run.jobs.get(key) != job and not run.is_fork:
+                self._problem(f"{what} is the end of {job}; on the queue was {run.jobs.get(key)}")
             if name in run.recorded:
                 self._problem(f"{what} is recorded a second time")
             run.recorded.add(name)
@@ -232,6 +297,25 @@ class Model:
         if missing := run.needs.get(name, frozenset()) - run.recorded:
             self._problem(f"step {name} of {run_id} begins before {sorted(missing)} are recorded")
 
+    def job_begins(self, run_id: str, name: str) -> None:
+        """The function of a step on a queue was called, by whichever process."""
+        run = self.runs[run_id]
+        self._world.note(f"job {name} of {run_id[:8]} begins in {self._world.actor}")
+        if run.taken_back:
+            return  # who works a job that does not count any more is told within a second
+        run.begun[name] = run.begun.get(name, 0) + 1
+        if name in run.recorded:
+            self._problem(f"job {name} of {run_id} begins, but its completion is recorded")
+        if run.steps[name]["once"] and run.begun[name] > 1:
+            self._problem(f"job {name} of {run_id}, which runs at most once, begins again")
+        if missing := run.needs[name] - run.recorded:
+            self._problem(f"job {name} of {run_id} begins before {sorted(missing)} are recorded")
+
+    @property
+    def open_jobs(self) -> int:
+        """How many jobs have not ended."""
+        return sum(not job.is_over for job in self._jobs.values())
+
     @property
     def open(self) -> list[ModelRun]:
         """Runs that have not ended."""
@@ -239,10 +323,10 @@ class Model:
 
     def check_ends(self, cancelled: set[tuple[str, str]]) -> None:
         """At the end: how each run ended, and with what. `cancelled`: runs that somebody asked to stop."""
-        rows = self._connection.execute(
+        rows = self._rows(
             "SELECT r.run_id, r.status, r.output, r.owner, r.error, p.run_id FROM runs AS r"
             " LEFT JOIN runs AS p ON p.run = r.parent"
-        ).fetchall()
+        )
         for run_id, status, output, owner, error, parent in rows:
             run = self.runs[run_id]
             if status not in FINISHED:
@@ -259,9 +343,14 @@ class Model:
             elif (run_id, status) not in cancelled and parent is None and not (run.is_fork and run.cancels):
                 self._problem(f"run {run_id} is {status}, and nobody asked for it")
             self._check_undone(run, status)
-        (left,) = self._connection.execute("SELECT count(*) FROM messages").fetchone()
+        ((left,),) = self._rows("SELECT count(*) FROM messages")
         if left:
             self._problem(f"{left} messages are left of runs that have ended")
+        for job_id, status, awaited, owner in self._rows("SELECT job_id, status, awaited, owner FROM jobs"):
+            if owner is not None or status not in JOB_FINISHED:
+                self._problem(f"job {job_id} is {status}, held by {owner}")
+            if not awaited and status == "cancelled":
+                self._problem(f"job {job_id}, which nobody awaits, was cancelled")
 
     def _check_undone(self, run: ModelRun, status: str) -> None:
         """What was done since the last start is undone if the run does not succeed, and only then."""

@@ -17,6 +17,7 @@ from wfgen.step_runner import StepRunner
 from wfgen.steps import OpenSteps
 from wfgen.store import control
 from wfgen.store.claiming import Claiming
+from wfgen.store.job_transitions import JobTransitions
 from wfgen.store.transitions import Transitions
 
 Mutation = Callable[[pytest.MonkeyPatch], None]
@@ -127,6 +128,32 @@ def parked_for_good(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Claiming, "release", lambda self, run, epoch, at, seen: release(self, run, epoch, at, 1 << 60))
 
 
+def jobs_without_fence(patch: pytest.MonkeyPatch) -> None:
+    """Whoever had a job once may end it."""
+
+    def lenient(self: Any, job_id: str, epoch: int) -> int:
+        (job,) = self._connection.execute("SELECT job FROM jobs WHERE job_id = ?", (job_id,)).fetchone()
+        return int(job)
+
+    patch.setattr(JobTransitions, "_held", lenient)
+
+
+def jobs_forgotten(patch: pytest.MonkeyPatch) -> None:
+    """What a dead process worked stays its own."""
+    patch.setattr(JobTransitions, "abandon", lambda self, process_id, says_goodbye: None)
+
+
+def jobs_begun_twice(patch: pytest.MonkeyPatch) -> None:
+    """A job that runs at most once goes back on its queue."""
+    end_all = JobTransitions._end_all
+
+    def spared(self: Any, which: str, *arguments: Any) -> None:
+        if "at_most_once" not in which:
+            end_all(self, which, *arguments)
+
+    patch.setattr(JobTransitions, "_end_all", spared)
+
+
 MUTATIONS: dict[str, Mutation] = {
     mutation.__name__: mutation
     for mutation in (
@@ -142,5 +169,8 @@ MUTATIONS: dict[str, Mutation] = {
         pauses_go_on,
         forks_begin_too_soon,
         parked_for_good,
+        jobs_without_fence,
+        jobs_forgotten,
+        jobs_begun_twice,
     )
 }

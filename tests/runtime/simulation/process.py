@@ -27,8 +27,6 @@ class Process:
     """From its start to its end; what is started in its place is another one."""
 
     def __init__(self, world: World, name: str, registry: Registry, settings: Settings) -> None:
-        from .store import SimulatedStore
-
         self.world = world
         self.name = name
         self.dead = False
@@ -41,7 +39,7 @@ class Process:
         """The ids under which it registered."""
         self.loop = SimulatedLoop(self)  # type: ignore[abstract]
         self.environment = Environment(
-            clock=world.clock,
+            clock=world.place.clock(world, name),
             random=random.Random(f"{world.seed} {name}"),
             start_thread=_no_thread,
             every=self._every,
@@ -50,14 +48,14 @@ class Process:
         self._registry = registry
         self._settings = settings
         self._leaving = asyncio.Event()
-        self.store = SimulatedStore(self)
+        self.store: Any = world.place.store(self)
         register = self.store.register
 
         async def registered(process: ProcessRecord, lease: float) -> None:
             self.identities.add(process.process_id)
             await register(process, lease)
 
-        self.store.register = registered  # type: ignore[method-assign]
+        self.store.register = registered
         world.processes.append(self)
         world.note(f"{name} starts")
         self.loop.create_task(self._main())
@@ -113,12 +111,15 @@ class Process:
         if self.engine is not None:
             for execution in self.engine.executions.values():
                 execution.drop()
+            self.engine.jobs._drop_rest()
         # The loop knows those that it made; attempts of steps make their own.
-        for task in [*self.loop.tasks, *asyncio.all_tasks(self.loop)]:
-            if not task.done():
+        closed: set[asyncio.Task[Any]] = set()
+        while left := {one for one in (*self.loop.tasks, *asyncio.all_tasks(self.loop)) if not one.done()} - closed:
+            for task in left:  # what is closed may begin something else
                 task._log_destroy_pending = False  # type: ignore[attr-defined]
                 with contextlib.suppress(BaseException):
                     task.get_coro().close()
+            closed |= left
         self.store.drop()
 
     async def _main(self) -> None:

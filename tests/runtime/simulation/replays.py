@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections import deque
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from wfgen.checkpoints import current_part
@@ -15,9 +13,10 @@ from wfgen.events import Event
 from wfgen.execution import Execution
 from wfgen.operations import Operation
 from wfgen.registry import Registry
-from wfgen.store import queries
 from wfgen.store.protocol import Append, Claimed, Verdict
 from wfgen.worker_process import OpenProcess
+
+from .place import Place
 
 
 class ReplayHost:
@@ -76,29 +75,21 @@ class ReplayHost:
             self._soon.popleft()()
 
 
-def differences(path: Path, registry: Registry) -> list[str]:
-    """Replay every finished run of a store file; tells what came out otherwise."""
-    connection = sqlite3.connect(path, isolation_level=None)
+def differences(place: Place, registry: Registry) -> list[str]:
+    """Replay every finished run; tells what came out otherwise."""
     found: list[str] = []
-    try:
-        for number, run_id in connection.execute(
-            "SELECT run, run_id FROM runs WHERE finished_at IS NOT NULL"
-        ).fetchall():
-            run = queries.get_by_number(connection, number)
-            events = queries.replayed_events_of(connection, [number])[0][number]
-            end, before = events[-1], current_part(events[:-1])
-            if end.type == "run_terminated":  # by no code
-                continue
-            host = ReplayHost(registry, end.time)
-            execution = Execution(Claimed(run, before, []), registry.workflow(run.workflow, run.version), host)
-            host.work(execution)
-            execution.drop()
-            again: Any = host.last.events[-1] if host.last is not None and host.last.events else None
-            if host.started:
-                found.append(f"the replay of run {run_id} begins {host.started}")
-            said = {name: value for name, value in end.data.items() if name != "process"}  # the code did not say it
-            if again is None or (again.type, again.payload, again.data) != (end.type, end.payload, said):
-                found.append(f"the replay of run {run_id} ends with {again}, not with {end}")
-    finally:
-        connection.close()
+    for run, events in place.finished():
+        end, before = events[-1], current_part(events[:-1])
+        if end.type == "run_terminated":  # by no code
+            continue
+        host = ReplayHost(registry, end.time)
+        execution = Execution(Claimed(run, before, []), registry.workflow(run.workflow, run.version), host)
+        host.work(execution)
+        execution.drop()
+        again: Any = host.last.events[-1] if host.last is not None and host.last.events else None
+        if host.started:
+            found.append(f"the replay of run {run.run_id} begins {host.started}")
+        said = {name: value for name, value in end.data.items() if name != "process"}  # the code did not say it
+        if again is None or (again.type, again.payload, again.data) != (end.type, end.payload, said):
+            found.append(f"the replay of run {run.run_id} ends with {again}, not with {end}")
     return found

@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import itertools
 import json
 import logging
 import random
-import sqlite3
-import tempfile
 import traceback
 import warnings
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 from wfgen.engine import Engine
 from wfgen.errors import ConflictError, RunStateError, StoreError, UnknownHookError, UnknownRunError, WfgenError
 from wfgen.settings import Settings
-from wfgen.store.schema import open_file
 
 from . import workload
+from .place import Place, new_file
 from .process import Process
 from .replays import differences
 from .world import LEASE, Faults, World
@@ -34,8 +29,6 @@ BUSY_TIME = 30.0
 """Seconds of virtual time in which things go wrong."""
 PATIENCE = 300.0
 """Seconds of virtual time after that in which everything has to end."""
-
-FOLDER = Path("/dev/shm") if Path("/dev/shm").is_dir() else Path(tempfile.gettempdir())
 
 
 @dataclass
@@ -56,13 +49,13 @@ class Outcome:
 class Simulation:
     """Several processes, customers that start, resume and cancel runs, and whatever goes wrong."""
 
-    def __init__(self, seed: int, path: Path, faults: Faults) -> None:
-        self.world = World(seed, path, faults)
+    def __init__(self, seed: int, place: Place, faults: Faults) -> None:
+        self.world = World(seed, place, faults)
         self.registry = workload.registry()
         self._random = random.Random(f"{seed} customers")
         self._forks = random.Random(f"{seed} forks")
         self._settings = Settings(
-            project=path.parent,
+            project=place.folder,
             lease=f"{LEASE:g}s",
             concurrency=self._random.choice((2, 5, 100)),
             resident=random.Random(f"{seed} resident").choice((0, 1, 1000, 1000)),
@@ -99,12 +92,12 @@ class Simulation:
             )
         if not world.problems:
             world.model.check_ends(self.cancelled)
-            world.problems += differences(world.path, self.registry)
+            world.problems += differences(world.place, self.registry)
         return world.problems
 
     @property
     def _over(self) -> bool:
-        return self._outstanding == 0 and not self.world.model.open
+        return self._outstanding == 0 and not self.world.model.open and not self.world.model.open_jobs
 
     # Processes.
 
@@ -143,7 +136,7 @@ class Simulation:
     def _set_clock(self, first: bool = False) -> None:
         world = self.world
         if not first and not world.calm:
-            world.clock_offset += world.random.choice((-60.0, -5.0, -0.5, 0.5, 5.0))
+            world.clock_offset += world.random.choice(world.place.jumps)
             world.note(f"the clock is set: {world.clock_offset:+g} s")
         self._again(self._set_clock, world.faults.clock_every)
 
@@ -282,53 +275,38 @@ async def _resume_by_token(engine: Engine, run_id: str, name: str, payload: str)
     return None
 
 
-@cache
-def _empty_store() -> bytes:
-    with tempfile.TemporaryDirectory(dir=FOLDER) as folder:
-        path = Path(folder) / "store.db"
-        open_file(path, synchronous="normal", busy_timeout=1).close()
-        return path.read_bytes()
-
-
-def simulate(seed: int, faults: Faults = USUAL) -> Outcome:
-    """Run one seed."""
-    with tempfile.TemporaryDirectory(dir=FOLDER, prefix="wfgen-simulation-") as folder, warnings.catch_warnings():
-        path = Path(folder) / "store.db"
-        path.write_bytes(_empty_store())
+def simulate(seed: int, faults: Faults = USUAL, place: Place | None = None) -> Outcome:
+    """Run one seed; where no place is given, on a store file of its own."""
+    if place is None:
+        with new_file() as file:
+            return simulate(seed, faults, file)
+    with warnings.catch_warnings():
         logging.disable(logging.CRITICAL)
         warnings.filterwarnings("ignore", message=".*was never awaited", category=RuntimeWarning)
-        simulation = Simulation(seed, path, faults)
+        simulation = Simulation(seed, place, faults)
         workload.WORLD[:] = [simulation.world]
         try:
             try:
                 problems = simulation.run()
             except Exception:
                 problems = [*simulation.world.problems, traceback.format_exc()]
-            return Outcome(seed, problems, list(simulation.world.trace), _digest(path), _counts(path, simulation))
+            return Outcome(seed, problems, list(simulation.world.trace), place.digest(), _counts(place, simulation))
         finally:
             simulation.world.close()
             logging.disable(logging.NOTSET)
 
 
-def _digest(path: Path) -> str:
-    """Of all that was recorded: the same for the same seed."""
-    connection = sqlite3.connect(path)
-    rows = connection.execute("SELECT * FROM events ORDER BY position").fetchall()
-    connection.close()
-    return hashlib.sha256(repr(rows).encode()).hexdigest()
-
-
-def _counts(path: Path, simulation: Simulation) -> dict[str, int]:
-    connection = sqlite3.connect(path)
-    counts = dict(connection.execute("SELECT type, count(*) FROM events GROUP BY type"))
-    counts |= {
-        f"status {status}": n for status, n in connection.execute("SELECT status, count(*) FROM runs GROUP BY 1")
-    }
-    (counts["forked"],) = connection.execute(
-        "SELECT count(*) FROM events WHERE type = 'run_started' AND data LIKE '%forked_from%'"
-    ).fetchone()
-    (counts["claims"],) = connection.execute("SELECT sum(epoch) FROM runs").fetchone()
-    connection.close()
+def _counts(place: Place, simulation: Simulation) -> dict[str, int]:
+    counts = dict(place.rows("SELECT type, count(*) FROM events GROUP BY type"))
+    counts |= {f"status {status}": n for status, n in place.rows("SELECT status, count(*) FROM runs GROUP BY 1")}
+    counts |= {f"job {status}": n for status, n in place.rows("SELECT status, count(*) FROM jobs GROUP BY 1")}
+    for what, query in {
+        "forked": "SELECT count(*) FROM events WHERE type = 'run_started' AND data LIKE '%forked_from%'",
+        "job taken over": "SELECT count(*) FROM jobs WHERE claims > 1",
+        "claims": "SELECT sum(epoch) FROM runs",
+    }.items():
+        ((counts[what],),) = place.rows(query)
     counts["refused"] = simulation.world.model.refused
+    counts["job refused"] = simulation.world.model.jobs_refused
     counts["processes"] = len(simulation.world.processes)
     return counts

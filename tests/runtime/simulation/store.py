@@ -170,7 +170,8 @@ class SimulatedStore(SQLiteStore):
     """The store of one simulated process."""
 
     def __init__(self, process: Process) -> None:
-        super().__init__(process.world.path, process.environment, synchronous="normal", busy_timeout=0)
+        file: Any = process.world.place
+        super().__init__(file.path, process.environment, synchronous="normal", busy_timeout=0)
         self._process = process
 
     async def open(self) -> None:

@@ -53,6 +53,23 @@ def blocking(spec: Node, job: Job) -> Any:
     return _outcome(spec, job.attempt)
 
 
+@define_worker("work.queued", dispatch="queue")
+async def queued(spec: Node, job: Job) -> Any:
+    """An asynchronous step on a queue."""
+    WORLD[0].model.job_begins(job.run_id, spec["name"])
+    if spec["takes"]:
+        await asyncio.sleep(spec["takes"])
+    return _outcome(spec, job.attempt)
+
+
+@define_worker("work.queued_blocking", dispatch="queue")
+def queued_blocking(spec: Node, job: Job) -> Any:
+    """The same in a thread."""
+    WORLD[0].model.job_begins(job.run_id, spec["name"])
+    WORLD[0].thread_takes = spec["takes"]
+    return _outcome(spec, job.attempt)
+
+
 def _outcome(spec: Node, attempt: int) -> Any:
     if attempt <= spec["fails"]:
         raise ConnectionError(f"attempt {attempt} of {spec['name']}")
@@ -103,7 +120,7 @@ async def _play(workflow: Workflow, node: Node) -> Any:
                 task.cancel()
             await asyncio.gather(*pending, return_exceptions=True)
             return sorted(([racing.index(task), task.result()] for task in done), key=lambda pair: pair[0])
-        case "rpc" | "sync" | "inline":
+        case "rpc" | "sync" | "inline" | "queued":
             return await _step(workflow, node, name)
         case "sleep":
             before = workflow.now()
@@ -173,6 +190,16 @@ async def _step(workflow: Workflow, node: Node, name: str) -> Any:
             return await workflow.do(
                 name, "work.remote", node, retry=retry, timeout=timeout, at_most_once=once, compensate=undone_by
             )
+        if node["op"] == "queued":
+            worker = "work.queued" if node["value"] % 2 else "work.queued_blocking"
+            if not node["awaited"]:
+                await workflow.do(name, worker, node, retry=retry, timeout=timeout, await_result=False)
+                return "put"
+            once = node["once"] or None
+            undone_by = undo_result if node["undo"] == "result" else None
+            return await workflow.do(
+                name, worker, node, retry=retry, timeout=timeout, at_most_once=once, compensate=undone_by
+            )
         if node["op"] == "sync":
             return await workflow.do(name, "work.blocking", node, retry=retry, timeout=timeout)
 
@@ -201,6 +228,7 @@ class Generator:
 
     def __init__(self, source: random.Random) -> None:
         self._random = source
+        self._queues = random.Random(source.random())
         self._number = 0
 
     def program(self, depth: int = 2, parts: int = 0) -> Node:
@@ -259,7 +287,7 @@ class Generator:
         attempts = 1 if once else random.choice((1, 1, 2, 4))
         fails = random.choice((0, 0, 0, 1, 3)) if op != "inline" else 0
         takes = random.choice((0.0, 0.0, 0.001, 0.5, 2.0)) if op != "inline" else 0.0
-        return {
+        step = {
             "op": op,
             "name": self._name(),
             "value": random.randrange(1000),
@@ -271,6 +299,11 @@ class Generator:
             "once": once,
             "undo": random.choice((None, None, None, None, "result", "data")) if op == "rpc" else None,
         }
+        if op == "rpc" and self._queues.random() < 0.4:
+            step["op"], step["awaited"] = "queued", self._queues.random() < 0.85
+            if not step["awaited"]:
+                step["once"], step["undo"] = False, None
+        return step
 
 
 def children(node: Node) -> list[Node]:
@@ -289,7 +322,9 @@ def hooks(node: Node) -> list[Node]:
 def requirements(node: Node, before: frozenset[str] = frozenset()) -> tuple[dict[str, frozenset[str]], frozenset[str]]:
     """For each step: the names of what must be recorded before it starts; and all that is recorded after the node."""
     match node["op"]:
-        case "rpc" | "sync" | "inline":
+        case "queued" if not node["awaited"]:
+            return {node["name"]: before}, before
+        case "rpc" | "sync" | "inline" | "queued":
             return {node["name"]: before}, before | {node["name"]}
         case "sleep" | "hook" | "call":
             return {}, before | {node["name"]}
@@ -319,7 +354,7 @@ def requirements(node: Node, before: frozenset[str] = frozenset()) -> tuple[dict
 
 def steps(node: Node) -> dict[str, Node]:
     """The steps of a run, also of its later parts, by name."""
-    found = {node["name"]: node} if node["op"] in ("rpc", "sync", "inline") else {}
+    found = {node["name"]: node} if node["op"] in ("rpc", "sync", "inline", "queued") else {}
     for inner in children(node):
         found |= steps(inner)
     return found | steps(node["program"]) if node["op"] == "continue" else found
@@ -346,7 +381,11 @@ def allows(node: Node, result: Any) -> bool:
             return len(result) >= needed and all(allows(node["of"][int(number)], one) for number, one in result)
         case "race":
             return len(result) >= 1 and all(allows(node["of"][number], one) for number, one in result)
-        case "rpc" | "sync" | "inline":
+        case "queued" if not node["awaited"]:
+            return bool(result == "put")
+        case "queued" if node["fails"] and result in (node["value"], "failed"):
+            return True  # attempts whose processes have died count
+        case "rpc" | "sync" | "inline" | "queued":
             # A process that stands still may let any bound pass.
             late = result == "timeout" and node["timeout"] is not None
             return bool(result == step_result(node)) or late or (result == "interrupted" and node["once"])

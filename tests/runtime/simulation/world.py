@@ -8,10 +8,10 @@ from asyncio import events as asyncio_events
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from .model import Model
+from .place import Place
 from .process import Process
 
 LEASE = 5.0
@@ -44,7 +44,7 @@ class Faults:
 
 
 class Clock:
-    """The machine's clocks: one for all processes."""
+    """The clocks of the machine that has the store."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -61,13 +61,13 @@ class World:
 
     Args:
         seed: decides everything.
-        path: the store's file; a store without runs.
+        place: the store; one without runs.
         faults: how often what goes wrong.
     """
 
-    def __init__(self, seed: int, path: Path, faults: Faults) -> None:
+    def __init__(self, seed: int, place: Place, faults: Faults) -> None:
         self.seed = seed
-        self.path = path
+        self.place = place
         self.random = random.Random(seed)
         self.now = 0.0
         self.clock_offset = 0.0
@@ -149,7 +149,6 @@ class World:
         for process in self.processes:
             process.bury()
         self._heap.clear()
-        self.model.close()
 
 
 def describe(work: Any) -> str:

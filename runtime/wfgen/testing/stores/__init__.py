@@ -18,12 +18,23 @@ from collections.abc import Callable
 
 from wfgen.environment import Environment
 from wfgen.store.protocol import Store
-from wfgen.testing.stores import appending, controls, creating, families, finding, holding, messages, reading
+from wfgen.testing.stores import (
+    appending,
+    controls,
+    creating,
+    definitions,
+    families,
+    finding,
+    holding,
+    jobs,
+    messages,
+    reading,
+)
 from wfgen.testing.stores.desk import Check, Desk, ManualClock, check
 
 __all__ = ["CHECKS", "Desk", "ManualClock", "run_check"]
 
-_MODULES = (creating, appending, holding, messages, reading, finding, families, controls)
+_MODULES = (creating, appending, holding, messages, reading, finding, families, controls, definitions, jobs)
 
 CHECKS: dict[str, Check] = check.checks
 """By what each one claims."""

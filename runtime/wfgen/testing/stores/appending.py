@@ -9,7 +9,7 @@ from wfgen.errors import LeaseLostError, RunStateError, StoreError, UnknownHookE
 from wfgen.events import Event
 from wfgen.ids import RunId
 from wfgen.store.protocol import Append, Verdict
-from wfgen.testing.stores.desk import FLOW, Desk, check, claim_one, enqueue, hook, new, raises, record, step
+from wfgen.testing.stores.desk import FLOW, Desk, check, claim_one, enqueue, hook, inbox, new, raises, record, step
 
 
 @check
@@ -133,7 +133,7 @@ async def a_finished_run_is_closed(desk: Desk) -> None:
     assert (finished.status, finished.output, finished.owner) == ("completed", b"42", None)
     assert finished.finished_at == finished.updated_at == ending.time, "its last event tells when it ended"
     assert [h.state for h in await store.hooks(state=None)] == ["closed"]
-    assert await store.messages(process) == []
+    assert await inbox(store, process) == []
     assert isinstance(await record(store, "r1", 1, step(4)), LeaseLostError)
     assert await store.claim(process, [FLOW], 1) == []
     with raises(RunStateError, match="completed"):

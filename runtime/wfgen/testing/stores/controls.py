@@ -8,7 +8,7 @@ from wfgen.errors import ConflictError, LeaseLostError, RunStateError, StoreErro
 from wfgen.events import Event
 from wfgen.ids import RunId
 from wfgen.store.protocol import ChildEnd, Store
-from wfgen.testing.stores.desk import FLOW, Desk, check, claim_one, hook, new, raises, record, step
+from wfgen.testing.stores.desk import FLOW, Desk, check, claim_one, hook, inbox, new, raises, record, step
 
 AT = 1_800_000_000.5
 R = RunId("r")
@@ -64,7 +64,7 @@ async def the_owner_is_asked_to_pause(desk: Desk) -> None:
     assert await store.send("pause", run_id=R) == "duplicate"
     assert await store.send("resume", run_id=R) == "sent"
     assert await store.send("pause", run_id=R) == "sent"
-    messages = await store.messages(process)
+    messages = await inbox(store, process)
     assert [message.kind for message in messages] == ["pause", "resume", "pause"]
     ids = [message.id for message in messages]
     assert await record(store, "r", 1, event(2, "run_paused"), status="paused", consumed=ids) is None
@@ -80,7 +80,7 @@ async def what_crosses_with_the_pause_ends_it(desk: Desk, kind: Any) -> None:
     """A message that the owner had not seen when it recorded the pause wakes the run."""
     store, process = await held(desk)
     await store.send("pause", run_id=R)
-    (message,) = await store.messages(process)
+    (message,) = await inbox(store, process)
     await store.send(kind, run_id=R)
     await record(store, "r", 1, event(2, "run_paused"), status="paused", consumed=[message.id])
     one = await claim_one(store, process)
@@ -101,6 +101,18 @@ async def cancelling_wakes_a_paused_run(desk: Desk) -> None:
 
 
 @check
+async def a_request_to_cancel_is_not_put_to_sleep(desk: Desk) -> None:
+    """By a pause that comes after it, while nobody holds the run."""
+    store: Store = await desk.open()
+    process = await desk.register(store)
+    await store.create(new("r"))
+    await store.send("cancel", run_id=R)
+    assert await store.send("pause", run_id=R) == "sent"
+    one = await claim_one(store, process)
+    assert [message.kind for message in one.messages] == ["cancel"]
+
+
+@check
 async def terminating_fences_the_owner(desk: Desk) -> None:
     """The run is over, its hooks are closed and its parent is told; what the owner still writes is refused."""
     store, process = await held(desk)
@@ -116,7 +128,7 @@ async def terminating_fences_the_owner(desk: Desk) -> None:
     assert isinstance(await record(store, "c", epoch, step(seq + 1)), LeaseLostError)
     with raises(UnknownHookError):
         await store.send("hook", token="t", payload=b"1")
-    (message,) = await store.messages(process)
+    (message,) = await inbox(store, process)
     assert (message.run_id, message.kind, message.name) == ("r", "child", "0/call")
     assert ChildEnd.load(message.payload or b"").status == "terminated"
     assert await store.epochs(["r", "c", "nobody"]) == {"r": 1, "c": epoch + 1}
@@ -202,17 +214,35 @@ async def taking_a_run_back_with_children(desk: Desk) -> None:
     seq = ours["kept"].events[-1].seq + 1
     end = Event(seq, "run_completed", AT, None, {"type": "m:C"})
     await record(store, "kept", ours["kept"].run.epoch, end, status="completed", output=b"7")
-    (message,) = await store.messages(process)
+    (message,) = await inbox(store, process)
     await record(store, "r", 1, event(5, "child_completed", "0/kept"), consumed=[message.id])
     await store.rollback("r", 3)
-    assert [(m.run_id, m.kind) for m in await store.messages(process)] == [("lost", "cancel")]
+    assert [(m.run_id, m.kind) for m in await inbox(store, process)] == [("lost", "cancel")]
     one = await claim_one(store, process)
     (told,) = one.messages
     assert told.name == "0/kept"
     assert ChildEnd.load(told.payload or b"") == ChildEnd("completed", "1", b"7", "m:C", None, None, None)
     seq = ours["lost"].events[-1].seq + 1
     await record(store, "lost", ours["lost"].run.epoch, event(seq, "run_cancelled"), status="cancelled")
-    assert [m.name for m in await store.messages(process)] == ["0/kept"]
+    assert [m.name for m in await inbox(store, process)] == ["0/kept"]
+
+
+@check.of(["asked to stop", "stopping", "cancelled"])
+async def a_child_that_was_cancelled_with_its_parent_begins_anew(desk: Desk, how: str) -> None:
+    """However far it has got with that when its parent is taken back."""
+    store, process = await held(desk)
+    child = new("c", parent=(R, "0/call"), on_parent_end="cancel")
+    await record(store, "r", 1, event(2, "child_started", "0/call", run_id="c"), step(3), children=[child])
+    one = await claim_one(store, process)
+    await record(store, "r", 1, event(4, "run_cancelled"), status="cancelled")
+    if how != "asked to stop":
+        (asked,) = await inbox(store, process)
+        seq = one.events[-1].seq + 1
+        await record(store, "c", one.run.epoch, event(seq, "cancel_requested"), consumed=[asked.id])
+        if how == "cancelled":
+            await record(store, "c", one.run.epoch, event(seq + 1, "run_cancelled"), status="cancelled")
+    await store.rollback("r", 3)
+    assert (await store.history("r"))[-1].data == {"to": 3, "anew": ["0/call"]}
 
 
 @check
@@ -224,21 +254,21 @@ async def the_end_of_a_child_that_goes_on_again_is_not_recorded(desk: Desk) -> N
     child = await claim_one(store, process)
     failed = event(2, "run_failed", None, error_type="E", error="e")
     assert await record(store, "c", child.run.epoch, failed, status="failed", error=("E", "e", None)) is None
-    (read,) = await store.messages(process)
+    (read,) = await inbox(store, process)
     await store.send("hook", run_id=R, name="word", payload=b"1")
-    kept = (await store.messages(process))[1]
+    kept = (await inbox(store, process))[1]
     await store.retry("c")
     answer = event(3, "child_failed", "0/call", run_id="c")
     verdict = await record(store, "r", 1, answer, consumed=[kept.id, read.id])
     assert isinstance(verdict, StoreError)
     assert not isinstance(verdict, LeaseLostError)
-    assert [message.id for message in await store.messages(process)] == [kept.id]
+    assert [message.id for message in await inbox(store, process)] == [kept.id]
     assert await types(store) == ["run_started", "child_started"]
     child = await claim_one(store, process)
     seq = child.events[-1].seq + 1
     done = Event(seq, "run_completed", AT, None, {})
     assert await record(store, "c", child.run.epoch, done, status="completed", output=b"7") is None
-    new_end = (await store.messages(process))[-1]
+    new_end = (await inbox(store, process))[-1]
     assert await record(store, "r", 1, event(3, "child_completed", "0/call"), consumed=[new_end.id]) is None
 
 

@@ -14,7 +14,7 @@ from wfgen.environment import Environment
 from wfgen.events import Event, EventType
 from wfgen.ids import HookToken, RunId
 from wfgen.store.processes import this_process
-from wfgen.store.protocol import Append, Claimed, HookRecord, NewRun, ProcessRecord, Store, Verdict
+from wfgen.store.protocol import Append, Claimed, HookRecord, Message, NewRun, ProcessRecord, Store, Verdict
 
 P = ParamSpec("P")
 
@@ -165,3 +165,9 @@ async def claim_one(store: Store, process: str) -> Claimed:
     """Claim the only run that there is to claim."""
     (claimed,) = await store.claim(process, [FLOW], 10)
     return claimed
+
+
+async def inbox(store: Store, process: str, **options: Any) -> list[Message]:
+    """The messages for the runs of a process."""
+    found, _ = await store.messages(process, **options)
+    return found

@@ -7,7 +7,7 @@ from typing import Any
 from wfgen.events import Event
 from wfgen.ids import RunId
 from wfgen.store.protocol import ChildEnd, Claimed, Store
-from wfgen.testing.stores.desk import FLOW, Desk, check, hook, new, record, step
+from wfgen.testing.stores.desk import FLOW, Desk, check, hook, inbox, new, record, step
 
 
 def child(run_id: str, parent: str = "p", key: str = "0/call", **changes: Any) -> Any:
@@ -60,7 +60,7 @@ async def the_end_of_a_child_is_told_to_its_parent(desk: Desk) -> None:
     failed = Event(2, "run_failed", 1_800_000_000.5)
     error = ("ValueError", "no", "WF1")
     assert await record(store, "d", 1, failed, status="failed", error=error) is None
-    messages = await store.messages(process)
+    messages = await inbox(store, process)
     assert [(m.run_id, m.kind, m.name) for m in messages] == [("p", "child", "0/call"), ("p", "child", "0/other")]
     ends = [ChildEnd.load(m.payload or b"") for m in messages]
     assert ends[0] == ChildEnd("completed", "1", b"42", "m:C", None, None, None)
@@ -72,9 +72,9 @@ async def a_child_that_outlives_its_parent_tells_nobody(desk: Desk) -> None:
     """A finished run has no inbox."""
     store, process, _ = await family(desk, child("c"))
     assert await record(store, "p", 1, ending(3), status="completed") is None
-    assert await store.messages(process) == []
+    assert await inbox(store, process) == []
     assert await record(store, "c", 1, ending(2), status="completed", output=b"1") is None
-    assert await store.messages(process) == []
+    assert await inbox(store, process) == []
 
 
 @check.of(["ended", "gave one up", "started again"])
@@ -96,7 +96,7 @@ async def children_are_cancelled_by_their_policy(desk: Desk, how: str) -> None:
     else:
         again = Event(3, "run_continued", 1_800_000_000.5, None, {}, b"2")
         assert await record(store, "p", 1, again) is None
-    messages = [m for m in await store.messages(process) if m.kind == "cancel"]
+    messages = [m for m in await inbox(store, process) if m.kind == "cancel"]
     assert [m.run_id for m in messages] == expected
 
 
@@ -130,11 +130,11 @@ async def a_run_that_starts_again_leaves_its_past_behind(desk: Desk) -> None:
     await store.send("hook", run_id=RunId("p"), name="later", payload=b"2")
     again = Event(4, "run_continued", 1_800_000_000.5, None, {"version": "1"}, b"5")
     assert await record(store, "p", 1, again) is None
-    assert [m.name for m in await store.messages(process)] == ["later"]
+    assert [m.name for m in await inbox(store, process)] == ["later"]
     assert [h.state for h in await store.hooks(run_id="p", state=None)] == ["closed"]
     assert await record(store, "p", 1, step(5)) is None
     assert await record(store, "c", 1, ending(2), status="completed", output=b"1") is None
-    assert [m.kind for m in await store.messages(process)] == ["hook"], "the part that started the child is over"
+    assert [m.kind for m in await inbox(store, process)] == ["hook"], "the part that started the child is over"
     await store.leave(process)
     (claimed,) = await store.claim(await desk.register(store), [FLOW], 10)
     assert [e.seq for e in claimed.events] == [4, 5, 6]
@@ -153,7 +153,7 @@ async def a_new_start_that_is_refused_changes_nothing(desk: Desk) -> None:
     await store.send("hook", token="t", payload=b"1")
     again = Event(4, "run_continued", 1_800_000_000.5, None, {"version": "1"}, b"5")
     assert await record(store, "p", 1, again, step(9)) is not None
-    assert [(m.run_id, m.kind) for m in await store.messages(process)] == [("p", "hook")]
+    assert [(m.run_id, m.kind) for m in await inbox(store, process)] == [("p", "hook")]
     assert [h.state for h in await store.hooks(run_id="p", state=None)] == ["open"]
     assert (await store.get_run("p")).input == b'{"a":1}'
 
@@ -165,12 +165,12 @@ async def a_message_is_answered_by_a_new_start(desk: Desk) -> None:
     opened = Event(3, "hook_created", 1_800_000_000.5, "0/approval")
     assert await record(store, "p", 1, opened, opened=[hook("p", "t")]) is None
     await store.send("hook", token="t", payload=b"1")
-    (message,) = await store.messages(process)
+    (message,) = await inbox(store, process)
     resumed = Event(4, "hook_resumed", 1_800_000_000.5, "0/approval", {}, b"1")
     again = Event(5, "run_continued", 1_800_000_000.5, None, {"version": "1"}, b"5")
     closed = [("t", "resumed")]
     assert await record(store, "p", 1, resumed, again, consumed=[message.id], closed=closed) is None
-    assert await store.messages(process) == []
+    assert await inbox(store, process) == []
 
 
 @check

@@ -7,7 +7,7 @@ from typing import Any
 
 from wfgen.errors import UnknownHookError, UnknownRunError
 from wfgen.ids import HookToken, RunId
-from wfgen.testing.stores.desk import FLOW, Desk, check, claim_one, hook, new, raises, record, step
+from wfgen.testing.stores.desk import FLOW, Desk, check, claim_one, hook, inbox, new, raises, record, step
 
 
 @check
@@ -21,18 +21,18 @@ async def messages_are_kept_until_they_are_consumed(desk: Desk) -> None:
     assert await two.hooks() == [hook("r1", "t1", due=9.5)]
     assert await two.send("hook", token="t1", payload=b"1") == "sent"
     assert await two.send("hook", token="t1", payload=b"2") == "duplicate"
-    (message,) = await one.messages(first)
+    (message,) = await inbox(one, first)
     assert (message.run_id, message.kind, message.token, message.name, message.payload) == (
         "r1", "hook", "t1", None, b"1",
     )  # fmt: skip
-    assert await two.messages(second) == []
+    assert await inbox(two, second) == []
     desk.clock.now += 16
     claimed = await claim_one(two, second)
     assert claimed.messages == [message]
     answer = step(4, type="hook_resumed", payload=b"1")
     closed = [(HookToken("t1"), "resumed")]
     assert await record(two, "r1", 2, answer, consumed=[message.id], closed=closed, status="running") is None
-    assert await two.messages(second) == []
+    assert await inbox(two, second) == []
     assert await two.send("hook", token="t1", payload=b"3") == "duplicate"
     assert [h.state for h in await two.hooks(run_id="r1", state=None)] == ["resumed"]
     assert await two.hooks() == []
@@ -47,7 +47,7 @@ async def messages_by_name_wait_for_their_hook(desk: Desk) -> None:
     assert await store.send("hook", run_id=RunId("r1"), name="approval", payload=b"1") == "sent"
     claimed = await claim_one(store, process)
     assert [(m.name, m.token, m.payload) for m in claimed.messages] == [("approval", None, b"1")]
-    assert await store.messages(process) == claimed.messages
+    assert await inbox(store, process) == claimed.messages
 
 
 @check
@@ -60,11 +60,30 @@ async def messages_are_oldest_first(desk: Desk) -> None:
     await store.claim(process, [FLOW], 2)
     for n in range(6):
         await store.send("hook", run_id=RunId(f"r{1 + n % 2}"), name="n", payload=str(n).encode())
-    found = await store.messages(process)
+    found = await inbox(store, process)
     assert [m.payload for m in found] == [b"0", b"1", b"2", b"3", b"4", b"5"]
-    assert await store.messages(process, after=found[2].id) == found[3:]
-    assert await store.messages(process, run_id=RunId("r2")) == found[1::2]
-    assert await store.messages(process, after=found[5].id) == []
+    assert await inbox(store, process, run_id=RunId("r2")) == found[1::2]
+
+
+@check
+async def a_reading_goes_on_from_the_last_mark(desk: Desk) -> None:
+    """What came since is told, on whatever connection it was sent; what was told before may be left out."""
+    store, other = await desk.open(), await desk.open()
+    process = await desk.register(store)
+    for run_id in ("r1", "r2"):
+        await store.create(new(run_id))
+    await store.claim(process, [FLOW], 2)
+    mark, told = 0, []
+    for n in range(6):
+        payload = str(n).encode()
+        await (store, other)[n % 2].send("hook", run_id=RunId(f"r{1 + n % 2}"), name="n", payload=payload)
+        found, mark = await store.messages(process, after=mark)
+        told += [message.payload for message in found if message.payload not in told]
+        assert told[-1] == payload
+    assert told == [b"0", b"1", b"2", b"3", b"4", b"5"]
+    found, again = await store.messages(process, after=mark)
+    assert again >= mark
+    assert {message.payload for message in found} <= set(told)
 
 
 @check
@@ -79,7 +98,7 @@ async def of_two_sends_with_one_token_one_is_sent(desk: Desk) -> None:
         *[stores[n % 2].send("hook", token="t1", payload=str(n).encode()) for n in range(20)]
     )
     assert sorted(answers) == ["duplicate"] * 19 + ["sent"]
-    assert len(await stores[0].messages(process)) == 1
+    assert len(await inbox(stores[0], process)) == 1
 
 
 @check
@@ -101,7 +120,7 @@ async def a_hook_that_is_over_cannot_be_resumed(desk: Desk, state: Any) -> None:
     await record(store, "r1", 1, step(2), opened=[hook("r1", "t1")])
     await store.send("hook", token="t1", payload=b"late")
     await record(store, "r1", 1, step(3), closed=[(HookToken("t1"), state)])
-    assert await store.messages(process) == []
+    assert await inbox(store, process) == []
     with raises(UnknownHookError, match="approval"):
         await store.send("hook", token="t1")
 
