@@ -164,16 +164,17 @@ def _change(
     settings = load_settings(project, engine=engine)
     _require_store(settings, job_id)
 
-    async def change() -> None:
+    async def change() -> bool:
         async with connected(settings) as store:
-            await store.get_job(job_id)  # refused without its key, as all else
+            job = await store.get_job(job_id)  # refused without its key, as all else
             await (store.retry_job(job_id) if what == "retry" else store.discard_job(job_id))
+            return job.finished_at is not None
 
-    asyncio.run(change())
+    was_finished = asyncio.run(change())
     if as_json:
         terminal.say_json({"job_id": job_id, what: "done"})
     elif what == "discard":
-        terminal.say(f"{job_id} is discarded.")
+        terminal.say(f"{job_id} {'was finished, and is removed.' if was_finished else 'is discarded; its step fails.'}")
     else:
         terminal.say(f"{job_id} is on its queue, and due now.")
         note_if_idle(settings, project=project, engine=engine)

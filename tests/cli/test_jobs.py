@@ -108,7 +108,7 @@ def test_a_job_is_discarded(post: Any) -> None:
     post.inside(*RUNS_ALONE)
     error = post.ask("runs", "show", run_id, "--json")["error"]
     assert (error["type"], error["code"]) == ("wfgen.errors.JobDiscardedError", "WF715")
-    assert post.inside("jobs", "discard", job_id).stdout == f"{job_id} is discarded.\n"
+    assert post.inside("jobs", "discard", job_id).stdout == f"{job_id} was finished, and is removed.\n"
     assert post.inside("jobs", "show", job_id).stderr.startswith("error[WF733]: ")
 
 

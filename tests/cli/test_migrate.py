@@ -120,6 +120,9 @@ def test_bad_input(shop: Any) -> None:
     assert "error[WF610]" in shop.inside("migrate", "--status", "--sql").stderr
     assert "error[WF610]" in shop.inside("migrate", "--from", "1").stderr
     assert shop.inside("migrate", "--sql", "--from", "-1").returncode == 2
+    unknown = shop.inside("migrate", "--sql", "--from", "99")
+    assert (unknown.returncode, unknown.stdout) == (2, "")
+    assert "there is no schema version 99" in unknown.stderr
     (shop.folder / "locked").mkdir(0o500)
     done = shop("migrate", "--engine", "sqlite:///locked/w.db", unprivileged=True)
     assert (done.returncode, "error[WF804]" in done.stderr) == (2, True)

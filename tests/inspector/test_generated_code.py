@@ -15,7 +15,7 @@ from wfgen_inspector.program import Program
 from wfgen_inspector.reading import read_facts
 from wfgen_inspector.sources import Source
 
-EXAMPLES = int(os.environ.get("WFGEN_TEST_EXAMPLES", "60"))
+EXAMPLES = int(os.environ.get("WFGEN_TEST_EXAMPLES", "30"))
 """How many programs each test generates."""
 PLACE = SourcePath("flow.workflow.py", "workflow", "files.flow", "")
 PROGRAM = Program(Path("nowhere"), Path("nowhere"), "wfgen_gen")

@@ -278,7 +278,7 @@ def unaccounted(text: str) -> tuple[set[Position], set[Position]]:
     return missing, starts - loads - aliased
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(programs())
 def test_every_use_of_the_handle_is_a_node_or_a_diagnostic(text: str) -> None:
     """Whatever the control flow, uses in the source and nodes with diagnostics cover the same places."""

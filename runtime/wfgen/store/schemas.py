@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from wfgen.errors import StoreError, StoreVersionError
+from wfgen.errors import InvalidInputError, StoreError, StoreVersionError
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,19 @@ class SchemaStatus:
         )
 
 
+def check_version(after: int, known: int) -> None:
+    """See that there is a schema version `after`.
+
+    Raises:
+        InvalidInputError: this wfgen knows none of that number.
+    """
+    if not 0 <= after <= known:
+        raise InvalidInputError(
+            f"there is no schema version {after}.",
+            hint=f"This wfgen knows 0 (no tables) to {known}: `wfgen migrate --status`.",
+        )
+
+
 class SchemaStore(Protocol):
     """What every store tells of its tables; part of `Store`. All of it also works while the store is closed."""
 
@@ -64,5 +77,8 @@ class SchemaStore(Protocol):
         """The SQL with which somebody who may do that makes the tables, or brings those of version `after` up to date.
 
         It ends in the state that `open` would have made, and is for the database's own client.
+
+        Raises:
+            InvalidInputError: there is no such version.
         """
         ...

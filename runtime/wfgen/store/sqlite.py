@@ -31,7 +31,7 @@ from wfgen.store.schema import (
     script,
     version_of,
 )
-from wfgen.store.schemas import SchemaStatus
+from wfgen.store.schemas import SchemaStatus, check_version
 from wfgen.store.transitions import Transitions
 
 _T = TypeVar("_T")
@@ -133,6 +133,7 @@ class SQLiteStore(Asking):
 
     def migration_script(self, after: int = 0) -> str:
         """The SQL that makes the tables, or brings those of version `after` up to date."""
+        check_version(after, len(self._migrations))
         return script(after, self._migrations)
 
     async def close(self) -> None:

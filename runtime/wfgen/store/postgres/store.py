@@ -27,7 +27,7 @@ from wfgen.store.postgres.schema import MIGRATIONS, Migration
 from wfgen.store.postgres.writing import Writer
 from wfgen.store.processes import host_identity, is_gone
 from wfgen.store.protocol import Append, Claimed, NewRun, ProcessRecord, RunRecord, Verdict
-from wfgen.store.schemas import SchemaStatus
+from wfgen.store.schemas import SchemaStatus, check_version
 
 T = TypeVar("T")
 
@@ -142,6 +142,7 @@ class PostgresStore(Asking):
 
     def migration_script(self, after: int = 0) -> str:
         """What `open` does to tables of version `after`, for psql."""
+        check_version(after, len(self._migrations))
         return migrating.script(self._address, after, self._migrations)
 
     async def _alone(self, work: Callable[[Connection], Awaitable[T]]) -> T:
