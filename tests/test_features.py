@@ -55,6 +55,7 @@ FEATURES = {
     "D16": "backup and restore of a store in use, recovery, health checks",
     "E1": "definitions stored with their versions",
     "E2": "pausing, and resuming at the exact point",
+    "E3": "steps that act over HTTP, in a database, by an agent; in sequence, side by side, on a condition",
     "E4": "checkpoints: rolling back, forking, how many are kept",
     "E5": "recovery after failures and crashes",
     "E7": "statistics and success rates",

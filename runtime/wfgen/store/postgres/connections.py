@@ -50,7 +50,8 @@ _END = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE pid =
 class Connections:
     """Connects to one schema of one database, and keeps connections for those who need one for a moment.
 
-    A connection is made when it is needed: after an outage the next who asks is served, or told.
+    A connection is made when it is needed: after an outage the next who asks is served, or told at once. (psycopg's own
+    pool connects in the background, and lets who asks wait for that until a timeout.)
 
     Args:
         address: the database and the schema.
