@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from wfgen.checkpoints import Checkpoint, checkpoints
@@ -14,6 +16,7 @@ from wfgen.new_runs import new_run
 
 if TYPE_CHECKING:
     from wfgen.engine import Engine
+    from wfgen.execution import Execution
     from wfgen.runs import Run
 
 log = logging.getLogger("wfgen.engine")
@@ -73,7 +76,7 @@ class Controls:
         if reason is not None:  # as with texts of errors: not too long, and nothing that UTF-8 cannot hold
             reason = reason[:MAX_ERROR_TEXT].encode("utf-8", "backslashreplace").decode()
         await self._engine.store.terminate(run_id, reason)
-        self._lost(run_id)
+        await self._taken(run_id)
 
     async def retry(self, run_id: str) -> None:
         """Retry a failed run from the step whose error ended it; what completed before does not run again.
@@ -86,7 +89,7 @@ class Controls:
             RunStateError: it has not failed, or its steps have been undone.
         """
         await self._engine.store.retry(run_id)
-        self._lost(run_id)
+        await self._taken(run_id)
 
     async def rollback(self, run_id: str, to: int, *, compensate: bool = False) -> None:
         """Take a run, finished or not, back to one of its checkpoints; it goes on from there at once.
@@ -105,7 +108,7 @@ class Controls:
         """
         keep = self._engine.settings.checkpoints_kept
         await self._engine.store.rollback(run_id, to, compensate=compensate, keep=keep)
-        self._lost(run_id)
+        await self._taken(run_id)
 
     async def fork(self, run_id: str, at: int, data: Any = MISSING, *, idempotency_key: str | None = None) -> Run[Any]:
         """Start a new run with the history of another one up to a checkpoint. The other one stays as it is.
@@ -159,26 +162,38 @@ class Controls:
         self._engine.spawn(self._drop_lost())
 
     async def _drop_lost(self) -> None:
-        held = dict(self._engine.executions)
-        try:
-            epochs = await self._engine.store.epochs(held)
-        except StoreError:  # what this process writes meets it again
-            return
+        with contextlib.suppress(StoreError):  # what this process writes meets it again
+            for run_id in await self._drop_taken(dict(self._engine.executions)):
+                log.warning("run %s is given up: it was taken from this process", run_id)
+                self._tell()
+
+    async def _drop_taken(self, held: Mapping[str, Execution]) -> Sequence[str]:
+        """Drop those runs of this process that it holds no longer: their epoch is another one by now; gives which."""
+        dropped = []
+        epochs = await self._engine.store.epochs(held)
         for run_id, execution in held.items():
             # An end that is recorded and not told yet leaves the epoch as it is.
             if epochs.get(run_id) != execution.run.epoch and self._engine.executions.get(run_id) is execution:
-                log.warning("run %s is given up: it was taken from this process", run_id)
-                self._lost(run_id)
+                execution.drop()
+                self._engine._claims.forget(execution)
+                dropped.append(run_id)
+        return dropped
 
-    def _lost(self, run_id: str) -> None:
-        """A run is taken from this process, if it had it: its steps are stopped, and those who wait look again."""
+    async def _taken(self, run_id: str) -> None:
+        """A run was taken from whoever had it. This process may have claimed it since: then it is its own."""
         execution = self._engine.executions.get(run_id)
         if execution is not None:
-            execution.drop()
-            self._engine._claims.forget(execution)
-        self._engine._waiters.look_again()
+            try:
+                await self._drop_taken({run_id: execution})
+            except StoreError:
+                self.others_wrote()  # looked at once more
+        self._tell()
+
+    def _tell(self) -> None:
+        """Those who wait for a run look again, and so do jobs and its family."""
+        self._engine.spawn(self._engine._waiters.look_again())
         self._engine.jobs.changed()
-        self._engine.told()  # its family may have to hear of it
+        self._engine.told()
 
     async def _send(self, kind: Literal["pause", "resume"], run_id: str) -> Literal["sent", "duplicate"]:
         sent = await self._engine.store.send(kind, run_id=RunId(run_id))

@@ -542,7 +542,8 @@ class Engine:
         self._wake.set()
         self.jobs.changed()
         self.controls.others_wrote()
-        self._waiters.look_again()
+        if self._waiters.has_any:
+            self.spawn(self._waiters.look_again())
         if self.executions:
             self.spawn(self.messages.fetch())
 

@@ -27,15 +27,16 @@ class Waiters:
         self._store = store
         self._local = local
         self._waiting: dict[str, set[asyncio.Future[RunRecord | None]]] = {}
+        self._is_looking = self._is_stale = False
 
     async def finished(self, run_id: str) -> RunRecord:
-        """Wait until a run is finished. A server that cannot be reached for a while, later on, is waited for as well.
+        """Wait until a run is finished. A server that cannot be reached for a while is waited for as well.
 
         Raises:
             UnknownRunError: there is no such run.
-            StoreError: the engine was closed meanwhile, or the store cannot be read at all.
+            StoreError: the engine was closed meanwhile.
         """
-        pause, has_looked = FIRST_RETRY, False
+        pause = FIRST_RETRY
         while True:
             # Before the look, so that nothing is missed between the two.
             waiter: asyncio.Future[RunRecord | None] = asyncio.get_running_loop().create_future()
@@ -46,13 +47,11 @@ class Waiters:
                     record = await self._store.get_run(run_id)
                     if record.status in FINISHED:
                         return record
-                    pause, has_looked = FIRST_RETRY, True
+                    pause = FIRST_RETRY
                 told = await waiter
                 if told is not None:
                     return told
             except StoreUnreachableError as error:
-                if not has_looked:
-                    raise
                 log.warning("whether run %s is finished is asked again in %g s: %s", run_id, pause, error)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, LAST_RETRY)
@@ -65,11 +64,29 @@ class Waiters:
         """This process has finished a run."""
         self._wake(record.run_id, record)
 
-    def look_again(self) -> None:
-        """Another process has written: runs that are not worked here may be finished."""
-        for run_id in list(self._waiting):
-            if run_id not in self._local:
-                self._wake(run_id, None)
+    @property
+    def has_any(self) -> bool:
+        """Whether somebody waits."""
+        return bool(self._waiting)
+
+    async def look_again(self) -> None:
+        """Another process has written: runs that are not worked here may be finished. All are looked at together."""
+        self._is_stale = True
+        if self._is_looking:
+            return
+        self._is_looking = True
+        try:
+            while self._is_stale:
+                self._is_stale = False
+                wanted = {run_id for run_id in self._waiting if run_id not in self._local}
+                try:
+                    found = await self._store.finished(wanted) if wanted else wanted
+                except StoreError:
+                    found = wanted  # who waits looks for himself, and is told
+                for run_id in found:
+                    self._wake(run_id, None)
+        finally:
+            self._is_looking = False
 
     def close(self) -> None:
         """Nobody will be told any more."""

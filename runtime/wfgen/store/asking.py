@@ -105,6 +105,10 @@ class Asking:
         """The epochs of runs, by id."""
         return await self._read(lambda connection: queries.epochs(connection, run_ids))
 
+    async def finished(self, run_ids: Collection[str]) -> set[str]:
+        """Those of some runs that are finished, or not there any more."""
+        return await self._read(lambda connection: queries.finished(connection, run_ids))
+
     async def messages(
         self, process_id: str, *, after: int = 0, run_id: RunId | None = None
     ) -> tuple[list[Message], int]:

@@ -388,6 +388,10 @@ class Store(JobStore, DeploymentStore, SchemaStore, Protocol):
         """The epochs of runs, by id."""
         ...
 
+    async def finished(self, run_ids: Collection[str]) -> set[str]:
+        """Those of some runs that are finished, or not there any more."""
+        ...
+
     async def messages(
         self, process_id: str, *, after: int = 0, run_id: RunId | None = None
     ) -> tuple[list[Message], int]:

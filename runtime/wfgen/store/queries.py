@@ -82,6 +82,11 @@ def event_data(data: str) -> dict[str, Any]:
     return found
 
 
+def finished(connection: sqlite3.Connection, run_ids: Collection[str]) -> set[str]:
+    going_on = f"SELECT run_id FROM runs WHERE run_id IN ({_GIVEN}) AND finished_at IS NULL"
+    return set(run_ids) - {run_id for (run_id,) in connection.execute(going_on, (_given(run_ids),))}
+
+
 def epochs(connection: sqlite3.Connection, run_ids: Collection[str]) -> dict[str, int]:
     rows = connection.execute(f"SELECT run_id, epoch FROM runs WHERE run_id IN ({_GIVEN})", (_given(run_ids),))
     return dict(rows.fetchall())

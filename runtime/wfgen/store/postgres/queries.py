@@ -90,6 +90,12 @@ async def replayed_events_of(
     return found, damaged
 
 
+async def finished(connection: Connection, run_ids: Collection[str]) -> set[str]:
+    """Those of some runs that are finished, or not there any more."""
+    going_on = "SELECT run_id FROM runs WHERE run_id = ANY(%s) AND finished_at IS NULL"
+    return set(run_ids) - {run_id for (run_id,) in await rows(connection, going_on, (list(run_ids),))}
+
+
 async def epochs(connection: Connection, run_ids: Collection[str]) -> dict[str, int]:
     """The epochs of runs, by id."""
     return dict(await rows(connection, "SELECT run_id, epoch FROM runs WHERE run_id = ANY(%s)", (list(run_ids),)))

@@ -132,6 +132,7 @@ async def terminating_fences_the_owner(desk: Desk) -> None:
     assert (message.run_id, message.kind, message.name) == ("r", "child", "0/call")
     assert ChildEnd.load(message.payload or b"").status == "terminated"
     assert await store.epochs(["r", "c", "nobody"]) == {"r": 1, "c": epoch + 1}
+    assert await store.finished(["r", "c", "nobody"]) == {"c", "nobody"}
 
 
 @check
