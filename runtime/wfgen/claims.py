@@ -196,7 +196,7 @@ class Claims:
             log.info("run %s of workflow %r is taken over (epoch %d)", run.run_id, run.workflow, run.epoch)
         # Not from inside this task: a run's loop is driven from plain callbacks.
         loop.call_soon(execution.begin)
-        if self._is_leaving:  # it was continued with another input
+        if self._is_leaving or run.run_id in self._going:  # it was continued with another input
             execution.leave()
 
     def forget(self, execution: Execution) -> None:
