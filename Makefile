@@ -27,7 +27,7 @@ demo-workers: $(STAMP) ## Kill one of three kinds of workers on PostgreSQL and w
 	$(BIN)/python examples/studio/demo.py
 
 test: $(STAMP) ## Run all tests
-	$(BIN)/python -m pytest -n $(JOBS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 check: $(STAMP) ## Lint, format check and types
 	$(BIN)/ruff check .

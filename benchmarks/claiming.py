@@ -14,7 +14,8 @@ from wfgen.events import Event
 from wfgen.ids import RunId
 from wfgen.store.engines import open_store
 from wfgen.store.processes import this_process
-from wfgen.store.protocol import Append, NewRun, Store
+from wfgen.store.protocol import Store
+from wfgen.store.records import Append, NewRun
 
 FINISHED, WAITING = 1_000_000, 10_000
 FLOW = ("bench", "1")

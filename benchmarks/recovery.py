@@ -64,7 +64,7 @@ def read(path: Path) -> float:
 async def replay(registry: Registry, settings: Settings, run_id: str) -> float:
     """A message nobody waits for makes the run due; the engine parks it again after its replay."""
     async with open_engine(registry, settings, work=False) as client:
-        await client.resume_json("1", run_id=run_id, name="nobody's")
+        await client.controls.resume_hook_json("1", run_id=run_id, name="nobody's")
     async with open_engine(registry, settings) as engine:
         began = time.process_time()
         await waiting(engine, run_id)
@@ -82,7 +82,7 @@ async def main() -> None:
     tracemalloc.start()
     async with open_engine(registry, settings) as engine:
         before, _ = tracemalloc.get_traced_memory()
-        await engine.resume_json("1", run_id=run_id, name="nobody's")
+        await engine.controls.resume_hook_json("1", run_id=run_id, name="nobody's")
         await waiting(engine, run_id)
         after, _ = tracemalloc.get_traced_memory()
     figures = {"read": reading, "replay": replaying, "ratio": replaying / reading, "memory": (after - before) / steps}

@@ -68,7 +68,7 @@ async def main() -> None:
     registry = Registry("none")
     registry.collect(globals())
     async with open_engine(registry, settings) as engine:
-        await one_at_a_time(engine, 3, False)
+        await one_at_a_time(engine, single // 4, False)  # as much as commits_postgres.py, before it measures
         figures = {
             "one": await one_at_a_time(engine, single, False),
             "one, synchronous steps": await one_at_a_time(engine, single, True),

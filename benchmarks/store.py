@@ -21,7 +21,7 @@ from wfgen.environment import Environment
 from wfgen.events import Event
 from wfgen.ids import RunId
 from wfgen.store.processes import this_process
-from wfgen.store.protocol import Append, NewRun, Verdict
+from wfgen.store.records import Append, NewRun, Verdict
 from wfgen.store.sqlite import SQLiteStore
 
 DATA = {"form": "inline", "target": "flows.tax", "attempt": 1, "started_at": 1789000000.25, "at": "flows/a.py:12"}

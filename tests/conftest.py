@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from .libraries import libraries  # noqa: F401
 from .postgres import (  # noqa: F401
     oldest_postgres_server,
     oldest_postgres_url,
@@ -17,7 +19,19 @@ from .postgres import (  # noqa: F401
     postgres_url,
 )
 
+# Hundreds of processes import what is tested here: without its bytecode each of them would compile it.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+LONGEST = ("test_packaging", "test_other_pythons", "test_kill_postgres", "test_chaos", "test_simulation_postgres")
+"""Modules with tests that take long, and therefore begin first: at the end a process would wait for the other one."""
+
 Validate = Callable[[Any, str], None]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest tests first."""
+    items.sort(key=lambda item: item.path.stem not in LONGEST)
 
 
 @pytest.fixture(autouse=True)

@@ -41,7 +41,9 @@ max_connections = 200
 shared_buffers = 64MB
 max_wal_size = 256MB
 log_line_prefix = '%m %u %a [%p] '
+fsync = off
 """
+"""What a server has written is there when it was killed, as long as the machine runs: nobody waits for a disk."""
 
 
 class Server:
@@ -98,7 +100,7 @@ class Server:
         self.start()
 
     def kill(self) -> None:
-        """SIGKILL for all its processes, as in a power failure; returns once they have gone."""
+        """SIGKILL for all its processes; returns once they have gone."""
         postmaster = self.pid
         os.kill(postmaster, signal.SIGSTOP)  # it starts no more: one that was left over would spoil the data
         group = [postmaster, *_children(postmaster)]
@@ -153,10 +155,11 @@ def _lives(pid: int) -> bool:
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+    """A port of 127.0.0.1 that nobody listens on, and that the system gives to no connection."""
+    while True:
+        port = 20_000 + secrets.randbelow(12_000)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def programs(version: int = NEWEST) -> Path:
@@ -225,14 +228,19 @@ def oldest_postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator
 # -- a role and a schema for a test ------------------------------------------------------------------------------------
 
 
+_ALONE = "SELECT pg_advisory_lock(hashtext('wfgen tests'))"
+"""Rights on the database stand in one row, and PostgreSQL refuses who changes it while another one does."""
+
+
 @contextmanager
-def schema(server: str, patience: float = 5.0) -> Iterator[str]:
+def schema(server: str, patience: float = 60.0) -> Iterator[str]:
     """URL with a role and the name of a schema of its own, which is still to be created; both are dropped at the end.
 
     Raises AssertionError if a connection of that role is left then, and does not end within `patience` in seconds.
     """
     name, password = f"t_{secrets.token_hex(6)}", secrets.token_hex(8)
     with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute(_ALONE)
         database = admin.info.dbname
         role = sql.Identifier(name)
         admin.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(role, password))
@@ -242,6 +250,7 @@ def schema(server: str, patience: float = 5.0) -> Iterator[str]:
         left = connections(server, name, wait=patience)
     finally:
         with psycopg.connect(server, autocommit=True) as admin:
+            admin.execute(_ALONE)
             admin.execute("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = %s", (name,))
             admin.execute(sql.SQL("DROP OWNED BY {} CASCADE").format(role))
             admin.execute(sql.SQL("DROP ROLE {}").format(role))

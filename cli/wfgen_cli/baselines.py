@@ -52,7 +52,7 @@ def baseline(settings: Settings, against: str | None, today: Manifest) -> Baseli
         StoreError: the store cannot be read.
     """
     if against == STORE:
-        from wfgen_cli.deployed import deployed
+        from wfgen_cli.deployed_baseline import deployed
 
         return deployed(settings, today)
     lock = settings.project / LOCK

@@ -108,7 +108,7 @@ def compared(
     if live:
         from wfgen_cli.flights import look_at
 
-        flights = look_at(settings, now, is_complete=not inspection.unreadable)
+        flights = look_at(settings, now, inspection.manifest.package, is_complete=not inspection.unreadable)
         found += flights.diagnostics()
         codes = (*codes, *LIVE)
     return Compatibility(_judged(settings, inspection, found, codes), given, changes, flights)

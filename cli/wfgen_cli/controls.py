@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from wfgen.controls import Controls
     from wfgen.registry import Registry
     from wfgen.settings import Settings
-    from wfgen.store.protocol import RunRecord
+    from wfgen.store.records import RunRecord
 
 RunIdArgument = Annotated[
     str, typer.Argument(metavar="RUN_ID", help="As `wfgen runs list` shows it.", show_default=False)

@@ -17,7 +17,8 @@ from wfgen_cli.options import AsJson, EngineUrl, Project, example, new_app
 
 if TYPE_CHECKING:
     from wfgen.settings import Settings
-    from wfgen_cli.diagnosis import Finding
+    from wfgen_cli.health_findings import Finding
+    from wfgen_inspector import Inspection
 
 app = new_app()
 
@@ -42,13 +43,13 @@ def doctor(
     Exit code 0: no problem; 1: there is one; 2: it could not be looked.
     """
     from wfgen_cli import terminal
-    from wfgen_cli.health import store_health
     from wfgen_cli.project import load_settings
+    from wfgen_cli.store_health import store_health
 
     settings = load_settings(project, engine=engine)
-    outputs, known = _outputs(settings)
+    outputs, known, package = _outputs(settings)
     around = [] if run_id is not None else [*_versions(), *_settings(settings, engine), outputs]
-    findings = [*around, *asyncio.run(store_health(settings, known, run_id))]
+    findings = [*around, *asyncio.run(store_health(settings, known, package, run_id))]
     problems = sum(f.state == "problem" for f in findings)
     if as_json:
         listed = [
@@ -58,16 +59,16 @@ def doctor(
     else:
         for f in findings:
             mark = terminal.paint(f"{f.state:<7}", _STYLES[f.state])
-            terminal.say(f"{mark}  {f.topic:<9}  {f.message}")
+            terminal.say(f"{mark}  {f.topic:<9}  {terminal.printable(f.message)}")
             if f.hint:
-                terminal.say(f"{'':<20}{f.hint}")
+                terminal.say(f"{'':<20}{terminal.printable(f.hint)}")
         terminal.say("No problems." if not problems else f"{terminal.count(problems, 'problem')}.")
     if problems:
         raise typer.Exit(1)
 
 
 def _versions() -> list[Finding]:
-    from wfgen_cli.diagnosis import Finding
+    from wfgen_cli.health_findings import Finding
 
     found = [Finding("python", "ok", f"{platform.python_version()} at {sys.executable}")]
     versions: dict[str, str | None] = {}
@@ -91,7 +92,7 @@ def _versions() -> list[Finding]:
 
 
 def _settings(settings: Settings, engine: str | None) -> list[Finding]:
-    from wfgen_cli.diagnosis import Finding
+    from wfgen_cli.health_findings import Finding
 
     path = settings.project / "pyproject.toml"
     table: dict[str, Any] = {}
@@ -120,30 +121,36 @@ def _without_password(url: str) -> str:
     return re.sub(r"(?i)(password=)[^&]*", r"\1…", f"{scheme}{separator}{rest.rpartition('@')[2]}")
 
 
-def _outputs(settings: Settings) -> tuple[Finding, frozenset[tuple[str, str]]]:
-    """Whether the generated package is up to date, and the workflows (name, version) that the sources define."""
-    from wfgen.errors import WfgenError
-    from wfgen_cli.diagnosis import Finding
-    from wfgen_cli.terminal import count
-    from wfgen_codegen import plan, render
+def _outputs(settings: Settings) -> tuple[Finding, frozenset[tuple[str, str]], str]:
+    """Whether the generated package is up to date, what the sources define (name, version), and its import name."""
     from wfgen_inspector import inspect
 
     inspection = inspect(settings)
     manifest = inspection.manifest
     known = frozenset((workflow.name, workflow.version) for workflow in manifest.workflows)
+    return _package(settings, inspection), known, manifest.package
+
+
+def _package(settings: Settings, inspection: Inspection) -> Finding:
+    from wfgen.errors import WfgenError
+    from wfgen_cli.health_findings import Finding
+    from wfgen_cli.terminal import count
+    from wfgen_codegen import plan, render
+
+    manifest = inspection.manifest
     errors = sum(d.severity == "error" for d in inspection.diagnostics)
     if errors:
-        return Finding("sources", "problem", count(errors, "error"), "`wfgen check` shows them."), known
+        return Finding("sources", "problem", count(errors, "error"), "`wfgen check` shows them.")
     output = settings.project / manifest.output
     try:
         planned = plan(render(manifest, settings), output)
     except WfgenError as error:
-        return Finding("outputs", "problem", f"{error.code}: {error.message}", error.hint), known
+        return Finding("outputs", "problem", f"{error.code}: {error.message}", error.hint)
     if not output.is_dir():
-        return Finding("outputs", "problem", f"nothing is generated in {output} yet.", "Run `wfgen prebuild`."), known
+        return Finding("outputs", "problem", f"nothing is generated in {output} yet.", "Run `wfgen prebuild`.")
     stale = sum(change.action != "unchanged" and change not in planned.kept for change in planned.changes)
     if stale:
         message = f"{output} is out of date ({count(stale, 'file')})."
-        return Finding("outputs", "problem", message, "Run `wfgen prebuild`."), known
+        return Finding("outputs", "problem", message, "Run `wfgen prebuild`.")
     found = f"{count(len(manifest.workflows), 'workflow')}, {count(len(manifest.workers), 'worker')}"
-    return Finding("outputs", "ok", f"{output} is up to date ({found})"), known
+    return Finding("outputs", "ok", f"{output} is up to date ({found})")

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from wfgen.errors import UnknownRunError
 from wfgen.events import Event
 from wfgen.manifest import Span
+from wfgen.origins import Origins
 from wfgen_cli import terminal
-from wfgen_cli.finding import UNFINISHED
+from wfgen_cli.run_filters import UNFINISHED
 from wfgen_cli.stores import place_of, reading
 from wfgen_inspector.compatibility.acceptance import Replay
 from wfgen_inspector.compatibility.shapes import START, Operation, operations
@@ -23,15 +24,16 @@ from wfgen_inspector.rules.rule import Finding
 
 if TYPE_CHECKING:
     from wfgen.settings import Settings
-    from wfgen.store.protocol import RunRecord
+    from wfgen.store.records import RunRecord
 
 MOST = 10_000
 """Runs in flight that are looked at."""
 SHOWN = 5
 """Ids of runs that one finding lists."""
 
-State = Literal["reproduced", "breaks", "stranded", "unknown"]
-"""`unknown`: its version is not found, and some source cannot be read just now."""
+State = Literal["reproduced", "breaks", "stranded", "foreign", "unknown"]
+"""`foreign`: its workflow is of another project that shares the store; `unknown`: its version is not found, and some
+source cannot be read just now."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class Flight:
     """Key of the last operation that is recorded: `0/charge`."""
     expected: Event | None = None
     """State breaks: the first recorded event that today's graph cannot ask for."""
+    package: str | None = None
+    """State foreign: the generated package of its project."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,7 @@ class Flights:
                     "state": flight.state,
                     "step": flight.step,
                     "expected": None if flight.expected is None else _told(flight.expected),
+                    "package": flight.package,
                 }
                 for flight in self.flights
             ],
@@ -95,6 +100,8 @@ class Flights:
             steps = Counter(_step_name(f.step) for f in own)
             at = ", ".join(f"{n} at {terminal.printable(step)}" for step, n in steps.most_common(SHOWN))
             bad = ", ".join(f"{states[s]} {_STATES[s]}" for s in _STATES if states[s])
+            if own[0].package is not None:
+                bad = f"not of this project but of {terminal.printable(own[0].package)}"
             shown = f"{terminal.printable(name)} version {terminal.printable(version)}"
             terminal.note(f"  {shown}: {terminal.count(count, 'run')} ({at}){f'; {bad}' if bad else ''}")
         if self.is_cut:
@@ -104,7 +111,7 @@ class Flights:
         """One finding for each place at which runs break, and for each version that is gone."""
         groups: dict[tuple[str, ...], list[Flight]] = {}
         for flight in self.flights:
-            if flight.state in ("reproduced", "unknown"):
+            if flight.state in ("reproduced", "foreign", "unknown"):
                 continue
             step = "" if flight.expected is None else _told(flight.expected)
             groups.setdefault((flight.state, flight.workflow, flight.version, step), []).append(flight)
@@ -137,7 +144,7 @@ class Flights:
 _STATES: dict[State, str] = {"breaks": "would break", "stranded": "stranded", "unknown": "unknown"}
 
 
-def look_at(settings: Settings, today: Snapshot, *, is_complete: bool = True) -> Flights:
+def look_at(settings: Settings, today: Snapshot, package: str, *, is_complete: bool = True) -> Flights:
     """Ask the store for runs in flight, and replay what is recorded of them through today's graphs.
 
     The store is only read: nothing is created, migrated or claimed, and no code of the project runs.
@@ -145,36 +152,42 @@ def look_at(settings: Settings, today: Snapshot, *, is_complete: bool = True) ->
     Args:
         settings: of the project.
         today: what the sources define.
+        package: import name of the generated package.
         is_complete: whether all sources could be read.
 
     Raises:
         ConfigurationError: the engine's URL is none.
         StoreError: the store cannot be read.
     """
-    return asyncio.run(_look_at(settings, today, is_complete))
+    return asyncio.run(_look_at(settings, today, package, is_complete))
 
 
-async def _look_at(settings: Settings, today: Snapshot, is_complete: bool) -> Flights:
+async def _look_at(settings: Settings, today: Snapshot, package: str, is_complete: bool) -> Flights:
     found: list[Flight] = []
     async with reading(settings) as store:
         if store is None:
             return Flights((), today.workflows, missing=place_of(settings))
         runs = await store.list_runs(status=UNFINISHED, limit=MOST + 1)
+        known = {(entry.name, entry.version) for entry in today.workflows.values()}
+        are_known = all((run.workflow, run.version) in known for run in runs)
+        origins = Origins(() if are_known else await store.definitions(), package, known)
         for run in runs[:MOST]:
             try:
                 events = await store.history(run.run_id)
             except UnknownRunError:  # it has ended and was removed meanwhile
                 continue
-            found.append(_flight(run, events, today, is_complete))
+            found.append(_flight(run, events, today, origins.stranger(run.workflow, run.version), is_complete))
     return Flights(tuple(found), today.workflows, is_cut=len(runs) > MOST)
 
 
-def _flight(run: RunRecord, events: list[Event], today: Snapshot, is_complete: bool) -> Flight:
+def _flight(run: RunRecord, events: list[Event], today: Snapshot, stranger: str | None, is_complete: bool) -> Flight:
     entry = today.workflows.get(f"{run.workflow}@{run.version}")
     about = (run.run_id, run.workflow, run.version, run.status)
     replay = Replay(() if entry is None else entry.body, events)
     standing = replay.standing()
     step = None if standing is None else standing.key
+    if entry is None and stranger is not None:
+        return Flight(*about, "foreign", step, package=stranger)
     if entry is None:
         return Flight(*about, "stranded" if is_complete else "unknown", step)
     refusal = replay.refusal()

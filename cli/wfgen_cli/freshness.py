@@ -20,7 +20,10 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from wfgen.settings import Settings
 
 FORMAT = 2
 MEMORY = Path(".wfgen", "prebuild.json")
@@ -69,10 +72,38 @@ class Memory:
     """Source file -> hash of all that was known of it."""
 
 
-def recall(start: Path, *, types_only: bool) -> Memory | None:
-    """What the last prebuild of the project around `start` left behind, if nothing has changed since."""
-    memory = left_behind(start, types_only=types_only)
-    return memory if memory is not None and memory.looks == look(memory.place, outputs=True) else None
+def changed_sources(settings: Settings) -> list[str]:
+    """Sources that have changed since the last prebuild, or come or gone, relative to the project and sorted.
+
+    None where no prebuild has left a memory, as in production. What only looks changed, such as in a copy of the
+    project, is compared by its content.
+    """
+    memory = left_behind(settings.project, types_only=False)
+    if memory is None or look_of_sources(memory.place) == memory.looks.sources:
+        return []
+    from wfgen_inspector.discovery import discover
+
+    known = dict(_generated_from(Path(memory.place.output, "manifest", "files")))
+    found = {source.path for source in discover(settings).sources}
+    differ = {file for file in known.keys() & found if _hash(settings.project / file) != known[file]}
+    return sorted(differ | (known.keys() ^ found))
+
+
+def _generated_from(folder: Path) -> Iterator[tuple[str, str]]:
+    """The sources that the generated package was made from, each with the hash of its content."""
+    for path in folder.rglob("*.json"):
+        try:
+            entry = json.loads(path.read_bytes())
+            yield entry["file"], entry["source_hash"]
+        except (OSError, ValueError, LookupError, TypeError):
+            continue
+
+
+def _hash(path: Path) -> str | None:
+    try:
+        return hashlib.sha256(path.read_bytes().replace(b"\r\n", b"\n")).hexdigest()
+    except OSError:
+        return None
 
 
 def last_output(project: Path) -> Path | None:
@@ -127,10 +158,15 @@ def look(place: Place, *, outputs: bool) -> Looks:
         _add_file(tools, os.path.join(folder, "pyproject.toml"))
     for path in (*_installed(), *([place.templates] if place.templates else [])):
         _add_folder(tools, path, skip=None, suffixes=None)
-    sources = hashlib.sha256()
+    return Looks(tools.hexdigest(), look_of_sources(place), look_of_outputs(place) if outputs else "")
+
+
+def look_of_sources(place: Place) -> str:
+    """How every Python file of the project looks but the generated ones."""
+    digest = hashlib.sha256()
     for root in place.roots:
-        _add_folder(sources, root, skip=place.output, suffixes=_SUFFIXES)
-    return Looks(tools.hexdigest(), sources.hexdigest(), look_of_outputs(place) if outputs else "")
+        _add_folder(digest, root, skip=place.output, suffixes=_SUFFIXES)
+    return digest.hexdigest()
 
 
 def look_of_outputs(place: Place) -> str:

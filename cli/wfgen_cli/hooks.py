@@ -12,7 +12,7 @@ from wfgen_cli.options import AsJson, Dash, EngineUrl, Input, InputFile, Project
 if TYPE_CHECKING:
     from wfgen.engine import Engine
     from wfgen.settings import Settings
-    from wfgen.store.protocol import HookRecord
+    from wfgen.store.records import HookRecord
 
 MOST = 1_000_000
 """Open hooks among which a token is looked for."""
@@ -37,7 +37,7 @@ def list_(
     from wfgen_cli import terminal
     from wfgen_cli.project import load_settings
     from wfgen_cli.records import hook_data
-    from wfgen_cli.stores import connected, missing_file
+    from wfgen_cli.stores import connected, missing_store
 
     settings = load_settings(project, engine=engine)
 
@@ -47,7 +47,7 @@ def list_(
                 await store.get_run(run)
             return list(await store.hooks(run_id=run, state=None if everything else "open", limit=limit))
 
-    missing = missing_file(settings)
+    missing = missing_store(settings)
     found = [] if missing else asyncio.run(fetch())
     if as_json:
         terminal.say_json([hook_data(hook) for hook in found])
@@ -88,7 +88,7 @@ def resume(
     from wfgen_cli.failures import ArgumentError
     from wfgen_cli.payloads import advised, read_input
     from wfgen_cli.project import load_settings, registry_if_any
-    from wfgen_cli.stores import missing_file, note_if_idle
+    from wfgen_cli.stores import missing_store, note_if_idle
 
     if token == "-" and dash is None:
         token, dash = None, "-"
@@ -98,7 +98,7 @@ def resume(
     if payload is None:
         raise ArgumentError("the payload is missing.", hint="Give it with --input JSON (`null` for none).")
     settings = load_settings(project, engine=engine)
-    missing = missing_file(settings)
+    missing = missing_store(settings)
     if missing is not None:
         raise UnknownHookError(
             f"there is no such hook: the store {missing} does not exist yet.",
@@ -114,7 +114,7 @@ def resume(
             kind = await _payload_type(opened, token, run, name)
             with advised():
                 encoded = opened.codec.validate_json(payload, kind, "the payload of the hook")
-            return await opened.resume(encoded, token=token, run_id=run, name=name)
+            return await opened.controls.resume_hook(encoded, token=token, run_id=run, name=name)
 
     sent = asyncio.run(send())
     if as_json:

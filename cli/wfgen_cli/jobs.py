@@ -11,7 +11,6 @@ import typer
 from wfgen_cli.options import AsJson, EngineUrl, Project, example, new_app
 
 if TYPE_CHECKING:
-    from wfgen.settings import Settings
     from wfgen.store.jobs import JobRecord, JobStatus
 
 app = new_app(
@@ -61,7 +60,7 @@ def list_(
     from wfgen_cli import terminal
     from wfgen_cli.project import load_settings
     from wfgen_cli.records import job_data
-    from wfgen_cli.stores import connected, missing_file
+    from wfgen_cli.stores import connected, missing_store
 
     settings = load_settings(project, engine=engine)
 
@@ -74,7 +73,7 @@ def list_(
                 run_id=run, queue=queue, worker=worker, status=wanted, before=before, limit=limit
             )
 
-    missing = missing_file(settings)
+    missing = missing_store(settings)
     found = [] if missing else asyncio.run(fetch())
     if as_json:
         terminal.say_json([job_data(job) for job in found])
@@ -97,10 +96,10 @@ def show(job_id: JobIdArgument, project: Project = None, engine: EngineUrl = Non
     from wfgen_cli import terminal
     from wfgen_cli.project import load_settings
     from wfgen_cli.records import job_data
-    from wfgen_cli.stores import connected
+    from wfgen_cli.stores import connected, require_store_of_job
 
     settings = load_settings(project, engine=engine)
-    _require_store(settings, job_id)
+    require_store_of_job(settings, job_id)
 
     async def fetch() -> JobRecord:
         async with connected(settings) as store:
@@ -159,10 +158,10 @@ def _change(
 ) -> None:
     from wfgen_cli import terminal
     from wfgen_cli.project import load_settings
-    from wfgen_cli.stores import connected, note_if_idle
+    from wfgen_cli.stores import connected, note_if_idle, require_store_of_job
 
     settings = load_settings(project, engine=engine)
-    _require_store(settings, job_id)
+    require_store_of_job(settings, job_id)
 
     async def change() -> bool:
         async with connected(settings) as store:
@@ -178,23 +177,6 @@ def _change(
     else:
         terminal.say(f"{job_id} is on its queue, and due now.")
         note_if_idle(settings, project=project, engine=engine)
-
-
-def _require_store(settings: Settings, job_id: str) -> None:
-    """See that there is a store in which a job could be.
-
-    Raises:
-        UnknownJobError: its file does not exist.
-    """
-    from wfgen.errors import UnknownJobError
-    from wfgen_cli.stores import missing_file
-
-    missing = missing_file(settings)
-    if missing is not None:
-        raise UnknownJobError(
-            f"there is no job {job_id!r}: the store {missing} does not exist yet.",
-            hint="Check --project and --engine; `wfgen doctor` shows which store is meant.",
-        )
 
 
 def _detail(job: JobRecord) -> str:

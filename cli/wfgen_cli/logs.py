@@ -15,8 +15,12 @@ class _Lines(logging.Formatter):
         level = record.levelname.lower()
         style = _STYLES.get(record.levelno)
         label = level if style is None else terminal.paint(level, style, sys.stderr)
-        run = getattr(record, "run_id", None)
-        return f"{label}: {f'{run}: ' if run else ''}{super().format(record)}"
+        run, code = getattr(record, "run_id", None), getattr(record, "code", None)
+        if code is not None:
+            label = terminal.paint(f"{level}[{code}]", style or "bold", sys.stderr)
+        hint = getattr(record, "hint", None)
+        advice = f"\n  {terminal.paint('hint', 'cyan', sys.stderr)}: {hint}" if hint else ""
+        return f"{label}: {f'{run}: ' if run else ''}{super().format(record)}{advice}"
 
 
 def show_logs(*, engine: int) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wfgen.errors import ConfigurationError, DefinitionError, UnknownWorkflowError, WfgenError
+from wfgen.errors import ConfigurationError, UnknownWorkflowError
 from wfgen.settings import Settings
 from wfgen_cli import freshness
 from wfgen_cli.failures import ArgumentError
@@ -57,6 +56,18 @@ def stored_manifest(settings: Settings) -> Manifest:
     return load_manifest(output)
 
 
+def warn_of_changes(settings: Settings) -> None:
+    """Say that sources have changed since the package was generated, where that can be told at once."""
+    from wfgen_cli.failures import tell
+    from wfgen_cli.terminal import printable
+
+    changed = freshness.changed_sources(settings)
+    if changed:
+        more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+        message = f"{printable(changed[0])}{more} changed since the package was generated: run `wfgen prebuild`."
+        tell("WF601", message, severity="warning")
+
+
 def load_registry(settings: Settings) -> Registry:
     """Import the project's generated registry.
 
@@ -65,12 +76,11 @@ def load_registry(settings: Settings) -> Registry:
         DefinitionError: the generated package cannot be imported.
     """
     from wfgen import registry
+    from wfgen.loading import unloadable
 
     package = stored_manifest(settings).package
     try:
         return registry.load_registry(settings, package)
-    except WfgenError:
-        raise
     except Exception as error:
         raise unloadable(f"the generated package {package}", error) from error
 
@@ -103,28 +113,11 @@ def load_definition(registry: Registry, name: str, version: str | None = None, *
         UnknownWorkflowError: there is none of that name or version.
         DefinitionError: its file cannot be executed; the message says where.
     """
+    from wfgen.loading import load_workflow
+
     try:
-        found = registry.workflow(name, version)
-        if workers:
-            registry.load_workers(found.name, found.version)
+        load_workflow(registry, name, version, workers=workers)
     except UnknownWorkflowError as error:
         raise UnknownWorkflowError(
             error.message, hint=f"{error.hint} A new one is known after `wfgen prebuild`."
         ) from None
-    except WfgenError:
-        raise
-    except Exception as error:
-        raise unloadable(f"workflow {name!r}", error) from error
-
-
-def unloadable(what: str, error: Exception) -> DefinitionError:
-    """What to raise where the user's own code failed while it was being loaded."""
-    if isinstance(error, SyntaxError) and error.filename:
-        place = f"{error.filename}:{error.lineno}"
-    else:
-        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "<frozen" not in frame.filename]
-        place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "an unknown place"
-    return DefinitionError(
-        f"{what} cannot be loaded: {type(error).__name__} at {place}: {error}",
-        hint="Mend the file; `wfgen check` finds what can be seen without running it.",
-    )

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from wfgen.events import Event
     from wfgen.history import HistoryEntry
     from wfgen.store.jobs import JobRecord
-    from wfgen.store.protocol import HookRecord, RunRecord
+    from wfgen.store.records import HookRecord, RunRecord
 
 ROOT_BRANCH = "0"
 """Branch of the workflow's own task; it is left out where a step is named to people."""

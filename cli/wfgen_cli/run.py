@@ -8,8 +8,8 @@ import signal
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
-from wfgen_cli.finding import Tags
 from wfgen_cli.options import AsJson, Dash, EngineUrl, Input, InputFile, Key, Name, Project, Version, example, new_app
+from wfgen_cli.run_filters import Tags
 
 if TYPE_CHECKING:
     from wfgen.engine import Engine
@@ -48,12 +48,13 @@ def run(
     from wfgen_cli import terminal
     from wfgen_cli.logs import show_logs
     from wfgen_cli.payloads import advised, read_input
-    from wfgen_cli.project import load_definition, load_registry, load_settings
+    from wfgen_cli.project import load_definition, load_registry, load_settings, warn_of_changes
     from wfgen_cli.records import run_data
     from wfgen_cli.stores import command
 
     text = read_input(input, input_file, dash)
     settings = load_settings(project, engine=engine)
+    warn_of_changes(settings)
     registry = load_registry(settings)
     load_definition(registry, name, version, workers=True)
     show_logs(engine=logging.WARNING)

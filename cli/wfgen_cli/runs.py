@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wfgen_cli import controls, upkeep
-from wfgen_cli.finding import Since, Until
 from wfgen_cli.options import AsJson, EngineUrl, Project, example, new_app
+from wfgen_cli.run_filters import Since, Until
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from wfgen.events import Event
     from wfgen.store.filters import RunFilters
     from wfgen.store.jobs import JobRecord
-    from wfgen.store.protocol import HookRecord, RunRecord
+    from wfgen.store.records import HookRecord, RunRecord
 
 MOST = 10_000
 """Jobs of a run that are looked at."""
@@ -84,10 +84,10 @@ def list_(
     """List runs, the newest first; those that fit all options."""
     from wfgen_cli import terminal
     from wfgen_cli.failures import ArgumentError
-    from wfgen_cli.finding import known_workflows, moment_of, stranded_runs
     from wfgen_cli.project import load_settings
     from wfgen_cli.records import run_data
-    from wfgen_cli.stores import connected, missing_file
+    from wfgen_cli.run_filters import known_workflows, moment_of, stranded_runs
+    from wfgen_cli.stores import connected, missing_store
 
     settings = load_settings(project, engine=engine)
     filters: RunFilters = {
@@ -111,7 +111,7 @@ def list_(
                 return await stranded_runs(store, known_workflows(settings), limit)
             return await store.list_runs(limit=limit, **filters)
 
-    missing = missing_file(settings)
+    missing = missing_store(settings)
     found = [] if missing else asyncio.run(fetch())
     if as_json:
         terminal.say_json([run_data(run) for run in found])

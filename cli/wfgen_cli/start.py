@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from wfgen_cli.finding import Tags
 from wfgen_cli.options import AsJson, Dash, EngineUrl, Input, InputFile, Key, Name, Project, Version, example, new_app
+from wfgen_cli.run_filters import Tags
 
 app = new_app()
 
@@ -28,15 +28,16 @@ def start(
     A process that works the same store (`wfgen worker`) takes it up.
     """
     from wfgen.engine import open_engine
-    from wfgen.store.protocol import FINISHED, RunRecord
+    from wfgen.store.records import FINISHED, RunRecord
     from wfgen_cli import terminal
     from wfgen_cli.payloads import advised, read_input
-    from wfgen_cli.project import load_definition, load_registry, load_settings
+    from wfgen_cli.project import load_definition, load_registry, load_settings, warn_of_changes
     from wfgen_cli.records import run_data
     from wfgen_cli.stores import note_if_idle
 
     text = read_input(input, input_file, dash)
     settings = load_settings(project, engine=engine)
+    warn_of_changes(settings)
     registry = load_registry(settings)
     load_definition(registry, name, version)
 

@@ -6,41 +6,54 @@ import asyncio
 import contextlib
 import shlex
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wfgen.encryption import load_keys
 from wfgen.environment import Environment
-from wfgen.errors import UnknownRunError
+from wfgen.errors import UnknownJobError, UnknownRunError, WfgenError
+from wfgen.store.encrypted import encrypted
 from wfgen.store.engines import open_store
-from wfgen.store.sealed import sealed
-from wfgen.store.sqlite import SQLiteStore
 
 if TYPE_CHECKING:
     from wfgen.settings import Settings
     from wfgen.store.protocol import Store
 
 
-def missing_file(settings: Settings) -> Path | None:
-    """The file of the store, if the engine keeps it in one that does not exist yet.
+def missing_store(settings: Settings) -> str | None:
+    """Where the store is to be, if there is none yet: who only looks for something in it does not make it.
 
     Raises:
         ConfigurationError: the engine's URL is none.
+        StoreError: it cannot be looked.
     """
-    store = open_store(settings.engine, settings.project, Environment())
-    return store.path if isinstance(store, SQLiteStore) and not store.path.exists() else None
+    store = open_store(settings.engine, settings.project, Environment(), read_only=True)
+    return store.place if asyncio.run(store.schema()).version == 0 else None
 
 
 def require_store(settings: Settings, run_id: str) -> None:
     """See that there is a store in which a run could be.
 
     Raises:
-        UnknownRunError: its file does not exist.
+        UnknownRunError: there is none.
+        StoreError: it cannot be looked.
     """
-    missing = missing_file(settings)
+    _require_store(settings, f"run {run_id!r}", UnknownRunError)
+
+
+def require_store_of_job(settings: Settings, job_id: str) -> None:
+    """See that there is a store in which a job could be.
+
+    Raises:
+        UnknownJobError: its file does not exist.
+    """
+    _require_store(settings, f"job {job_id!r}", UnknownJobError)
+
+
+def _require_store(settings: Settings, what: str, unknown: type[WfgenError]) -> None:
+    missing = missing_store(settings)
     if missing is not None:
-        raise UnknownRunError(
-            f"there is no run {run_id!r}: the store {missing} does not exist yet.",
+        raise unknown(
+            f"there is no {what}: the store {missing} does not exist yet.",
             hint="Check --project and --engine; `wfgen doctor` shows which store is meant.",
         )
 
@@ -75,7 +88,7 @@ async def connected(settings: Settings) -> AsyncIterator[Store]:
         StoreError: the store cannot be used.
         EncryptionError: the keys cannot.
     """
-    store = sealed(open_store(settings.engine, settings.project, Environment()), load_keys(settings))
+    store = encrypted(open_store(settings.engine, settings.project, Environment()), load_keys(settings))
     await store.open()
     try:
         yield store
@@ -91,7 +104,7 @@ def place_of(settings: Settings) -> str:
 def note_if_idle(settings: Settings, *, project: str | None, engine: str | None) -> None:
     """Say how a run gets on, where no process works this store just now."""
     from wfgen_cli import terminal
-    from wfgen_cli.finding import live_processes
+    from wfgen_cli.run_filters import live_processes
 
     async def is_idle() -> bool:
         async with connected(settings) as store:

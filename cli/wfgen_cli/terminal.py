@@ -89,8 +89,11 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
 
 
 def moment(seconds: float | None) -> str:
-    """A time in seconds since the epoch, as local time; `-` for none."""
-    return "-" if seconds is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+    """A time in seconds since the epoch, as local time; `-` for none, `never` for one that no calendar has."""
+    try:
+        return "-" if seconds is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+    except (OverflowError, OSError):
+        return "never"
 
 
 def span(seconds: float) -> str:

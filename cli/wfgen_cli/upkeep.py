@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wfgen_cli.failures import ArgumentError
-from wfgen_cli.finding import Since, Until
 from wfgen_cli.options import AsJson, EngineUrl, Project, example
+from wfgen_cli.run_filters import Since, Until
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wfgen.statistics import WorkflowStatistics
-    from wfgen.store.protocol import RunStatus
+    from wfgen.store.records import RunStatus
 
 BATCH = 100
 """Runs that are removed with one commit."""
@@ -41,10 +41,10 @@ def stats(
     Durations are percentiles; those of runs are of the completed ones, those of steps of the last attempts.
     """
     from wfgen_cli import terminal
-    from wfgen_cli.finding import moment_of
     from wfgen_cli.project import load_settings
+    from wfgen_cli.run_filters import moment_of
     from wfgen_cli.step_tables import say_statistics, say_suggestions, statistics_data
-    from wfgen_cli.stores import connected, missing_file
+    from wfgen_cli.stores import connected, missing_store
 
     settings = load_settings(project, engine=engine)
     begin, end = moment_of(since, "--since"), moment_of(until, "--until")
@@ -53,7 +53,7 @@ def stats(
         async with connected(settings) as store:
             return await store.statistics(workflow=workflow, version=version, since=begin, until=end)
 
-    missing = missing_file(settings)
+    missing = missing_store(settings)
     found = [] if missing else asyncio.run(fetch())
     if as_json:
         terminal.say_json([statistics_data(one) for one in found])
@@ -85,10 +85,10 @@ def prune(
     The file does not shrink: what is freed is used for new runs.
     """
     from wfgen.durations import seconds
-    from wfgen.store.protocol import FINISHED
+    from wfgen.store.records import FINISHED
     from wfgen_cli import terminal
     from wfgen_cli.project import load_settings
-    from wfgen_cli.stores import connected, missing_file
+    from wfgen_cli.stores import connected, missing_store
 
     settings = load_settings(project, engine=engine)
     before = time.time() - seconds(older_than)
@@ -107,7 +107,7 @@ def prune(
                 removed += len(gone)
             return removed
 
-    count = 0 if missing_file(settings) else asyncio.run(work())
+    count = 0 if missing_store(settings) else asyncio.run(work())
     if as_json:
         terminal.say_json({"runs": count, "removed": not dry_run})
     else:

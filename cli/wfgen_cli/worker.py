@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,10 +18,9 @@ if TYPE_CHECKING:
     from wfgen.engine import Engine
     from wfgen.events import Event
     from wfgen.ids import RunId
-    from wfgen.registry import Registry
     from wfgen.serving import Serving
     from wfgen.shutdown import Signals
-    from wfgen.store.protocol import RunStatus
+    from wfgen.store.records import RunStatus
 
 app = new_app()
 
@@ -94,9 +94,10 @@ def worker(
     from wfgen.entry_points import DRAIN
     from wfgen.shutdown import listening
     from wfgen_cli import terminal
+    from wfgen_cli.failures import tell
     from wfgen_cli.logs import show_logs
-    from wfgen_cli.project import load_registry, load_settings
-    from wfgen_cli.served import serving_of
+    from wfgen_cli.project import load_registry, load_settings, stored_manifest, warn_of_changes
+    from wfgen_cli.serving_options import serving_of, without_jobs
     from wfgen_cli.stores import place_of
 
     settings = load_settings(project, engine=engine)
@@ -114,20 +115,22 @@ def worker(
         arguments += ["--drain-timeout", drain, *(["--json"] if as_json else [])]
         keep_working(settings, arguments, poll=poll)
         return
+    warn_of_changes(settings)
     registry = load_registry(settings)
     serving = serving_of(registry, workflows, workers, queues, concurrency)
-    usable = _loadable(registry, serving)
+    if workers or queues:
+        for message in without_jobs(stored_manifest(settings), serving):
+            tell("WF610", message, severity="warning")
     show_logs(engine=logging.INFO)
-    terminal.note(
-        f"working {_work_of(registry, serving, len(usable))} on {place_of(settings)}"
-        f"{'' if until_idle else '; Ctrl-C ends it'}"
-    )
 
     async def work() -> None:
         from wfgen.engine import open_engine
 
         with listening(_end_at_once) as signals:
             async with open_engine(registry, settings, observe=_teller(as_json), serving=serving) as opened:
+                usable = set(serving.pairs(registry)) - set(opened.unloadable.workflows)
+                what = _work_of(serving, len(usable), len(opened.jobs.workers))
+                terminal.note(f"working {what} on {place_of(settings)}{'' if until_idle else '; Ctrl-C ends it'}")
                 await _until(opened, signals, drain, usable if until_idle else None)
 
     with terminal.for_programs(as_json):
@@ -147,31 +150,15 @@ def _checked(drain_timeout: str) -> str:
     return drain_timeout
 
 
-def _work_of(registry: Registry, serving: Serving, workflows: int) -> str:
+def _work_of(serving: Serving, workflows: int, workers: int) -> str:
     """What is worked, for people."""
     from wfgen_cli.terminal import count
 
     parts = [count(workflows, "workflow")] if serving.takes_runs else []
     if serving.takes_jobs and (serving.workers is not None or serving.queues is not None):
         queues = "" if serving.queues is None else f" on {', '.join(serving.queues)}"
-        parts.append(f"jobs of {count(len(serving.worker_ids(registry)), 'worker')}{queues}")
+        parts.append(f"jobs of {count(workers, 'worker')}{queues}")
     return " and ".join(parts)
-
-
-def _loadable(registry: Registry, serving: Serving) -> set[tuple[str, str]]:
-    """Load all workflows that are served. Those that cannot be loaded are told of, and left to a worker that can."""
-    from wfgen.errors import DefinitionError
-    from wfgen_cli.failures import tell
-    from wfgen_cli.project import load_definition
-
-    usable = set(serving.pairs(registry))
-    for name, version in serving.pairs(registry):
-        try:
-            load_definition(registry, name, version, workers=True)
-        except DefinitionError as error:
-            usable.discard((name, version))
-            tell(error.code, error.message, error.hint)
-    return usable
 
 
 async def _until(engine: Engine, signals: Signals, drain: str, idle_for: set[tuple[str, str]] | None) -> None:
@@ -199,13 +186,13 @@ def _tell_of_drain(engine: Engine, drain: str) -> None:
         terminal.note(f"stopping: {' and '.join(under_way)} at work may go on for {drain}; once more ends it at once")
 
 
-def _end_at_once() -> None:
+def _end_at_once(number: signal.Signals) -> None:
     """Somebody asks again while steps come to their end. Nothing is lost: it is as if the process were killed."""
     from wfgen_cli import terminal
 
     terminal.note("ended at once; what was under way begins again in the next worker")
     sys.stdout.flush()
-    os._exit(130)
+    os._exit(128 + number)
 
 
 async def _idle(engine: Engine, workflows: set[tuple[str, str]]) -> None:

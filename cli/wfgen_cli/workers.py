@@ -10,7 +10,7 @@ from wfgen_cli.options import AsJson, EngineUrl, Project, example, new_app
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wfgen_cli.members import Member
+    from wfgen_cli.store_processes import Member
 
 SHOWN = 5
 """Names that a line has of each kind."""
@@ -35,8 +35,8 @@ def list_(project: Project = None, engine: EngineUrl = None, as_json: AsJson = F
     on this machine, and nobody has looked since. A process that ends in order is not listed any more.
     """
     from wfgen_cli import terminal
-    from wfgen_cli.members import members
     from wfgen_cli.project import load_settings
+    from wfgen_cli.store_processes import members
     from wfgen_cli.stores import place_of, reading
 
     settings = load_settings(project, engine=engine)
@@ -81,6 +81,9 @@ def _serves(member: Member) -> str:
         parts.append(f"jobs of {_listed(member.workers)}{queues}" if member.workers else "no jobs")
     if member.concurrency is not None and member.workers != ():
         parts.append(f"{member.concurrency} jobs at once")
+    broken = [*(f"{name}@{version}" for name, version in member.unloadable), *member.unloadable_workers]
+    if broken:
+        parts.append(f"cannot load {_listed(broken)}")
     if member.is_own:
         parts.append("only of the runs that it has started")
     return "; ".join(parts)

@@ -6,11 +6,13 @@ import difflib
 from collections.abc import Iterable
 from itertools import takewhile
 
+_NEAR = 0.7
+"""How near names have to be, from 0 to 1 (equal)."""
 _CLEARLY_BETTER = 0.1
 """Names that are less like the text than the best one by this much are not offered beside it."""
 
 
-def nearest(text: str, known: Iterable[str], *, limit: int = 1, cutoff: float = 0.7) -> list[str]:
+def nearest(text: str, known: Iterable[str], *, limit: int = 1) -> list[str]:
     """Known names that are spelled much like a text, nearest first; case makes no difference.
 
     Of equally near ones, that which begins more like the text comes first, then the order of the alphabet decides.
@@ -19,11 +21,10 @@ def nearest(text: str, known: Iterable[str], *, limit: int = 1, cutoff: float = 
         text: what was written.
         known: names that exist.
         limit: how many to return at most.
-        cutoff: how near they have to be, from 0 to 1 (equal).
     """
     folded = {name.casefold(): name for name in sorted(known)}
     wanted = text.casefold()
-    matches = difflib.get_close_matches(wanted, folded, n=limit + 7, cutoff=cutoff)
+    matches = difflib.get_close_matches(wanted, folded, n=limit + 7, cutoff=_NEAR)
     ratio = {match: difflib.SequenceMatcher(None, match, wanted).ratio() for match in matches}
     best = max(ratio.values(), default=0.0)
     close = [match for match in matches if ratio[match] > best - _CLEARLY_BETTER]

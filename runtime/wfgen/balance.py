@@ -29,6 +29,9 @@ MANY = 16
 FACTOR = 2
 """How many times as many it has to have as the other one: less is not worth the replays."""
 
+AT_ONCE = 32
+"""Runs that go in one look at most: until the others are on their way, those that are on it stand still."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Other:
@@ -73,7 +76,7 @@ class Balance:
                 continue
             # Its share; the same for each of those that are still to be looked at, and for this process.
             share = (mine - other.working) // (len(others) - number + 1)
-            given = self._claims.give_away(min(share, other.free), other.pairs)
+            given = self._claims.give_away(min(share, other.free, AT_ONCE), other.pairs)
             if given:
                 log.info("%d of %d runs at work are given to process %s, which has less to do", given, mine, other.id)
 

@@ -143,5 +143,5 @@ class ChildCalls(HandleCore):
                 f"{form} {step!r}: {target!r:.80} is no workflow.", hint="Give its name or `workflows.<name>`."
             )
         operation = self._reserve(step, form, name)
-        self._execution.prepare_child(operation, data, on_parent_end)
+        self._code.prepare_child(operation, data, on_parent_end)
         return operation

@@ -20,7 +20,7 @@ from wfgen.ids import RunId
 from wfgen.operations import Operation, wait_for_operation
 from wfgen.recorder import Recorder
 from wfgen.registry import Registry
-from wfgen.store.protocol import ChildEnd, Message, NewRun, RunRecord
+from wfgen.store.records import ChildEnd, Message, NewRun, RunRecord
 
 T = TypeVar("T")
 

@@ -14,7 +14,7 @@ from wfgen.errors import StoreError, StoreFormatError, WfgenError, error_name, e
 from wfgen.execution import Execution
 from wfgen.ids import RunId
 from wfgen.parked import ParkedRuns
-from wfgen.store.protocol import LEFT_ALONE, Claimed
+from wfgen.store.records import LEFT_ALONE, Claimed
 
 if TYPE_CHECKING:
     from wfgen.engine import Engine
@@ -71,6 +71,10 @@ class Claims:
         self._ceiling: int | None = None
         """How many it takes at most while they go."""
         self._tasks: list[asyncio.Task[None]] = []
+
+    def refuse(self, workflows: Collection[tuple[str, str]]) -> None:
+        """Claim no runs of some workflows, given by name and version."""
+        self._refused.update(workflows)
 
     def start(self) -> None:
         """Begin to claim; of all runs also to give some away while other processes have less to do."""
@@ -227,7 +231,8 @@ class Claims:
             try:
                 due = await self._engine.store.release(run_id, epoch, wake_at=wake_at, seen=seen)
             except StoreError as error:  # nobody else takes it before
-                log.error("run %s cannot be given back, next attempt in %g s: %s", run_id, LAST_RETRY, error)
+                level = self._engine.level_of(error)
+                log.log(level, "run %s cannot be given back, next attempt in %g s: %s", run_id, LAST_RETRY, error)
                 self._engine.later(LAST_RETRY, lambda: self.release(run_id, epoch, wake_at, seen))
                 return
             if due < self._wakes_at:
@@ -289,7 +294,7 @@ class Claims:
                 due = await self._claim_due()
                 pause = FIRST_RETRY
             except Exception as error:
-                level = engine.level_of(error)
+                level = engine.level_of(error, "runs")
                 log.log(level, "no run can be claimed: %s", error, exc_info=not isinstance(error, WfgenError))
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, SOON)
@@ -319,6 +324,7 @@ class Claims:
             workflows = [pair for pair in engine.serving.pairs(engine.registry) if pair not in self._refused]
             with self.taking():
                 claimed = await engine.store.claim(engine.process_id, workflows, limit, self.families)
+                engine.outage.over("runs")
                 for one in claimed:
                     self.take(one)
             if len(claimed) < limit:

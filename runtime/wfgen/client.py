@@ -17,7 +17,7 @@ from wfgen.serving import Serving
 from wfgen.settings import Settings
 from wfgen.store.filters import RunFilters
 from wfgen.store.jobs import JobRecord, JobStatus
-from wfgen.store.protocol import RunRecord
+from wfgen.store.records import RunRecord
 from wfgen.worker_process import WorkerProcess
 
 C = TypeVar("C", bound="ClientBase")

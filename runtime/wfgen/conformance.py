@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from wfgen.host import Host
     from wfgen.operations import Operation
     from wfgen.recorder import Recorder
-    from wfgen.store.protocol import RunRecord
+    from wfgen.store.records import RunRecord
 
 log = logging.getLogger("wfgen.engine")
 

@@ -1,4 +1,7 @@
-"""What a client does to runs from outside: pause, resume, terminate, retry, roll back and fork them."""
+"""What a client does to runs from outside.
+
+It cancels, pauses, resumes, terminates, retries, rolls back and forks them, and answers what they wait for.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from wfgen.checkpoints import Checkpoint, checkpoints
 from wfgen.definitions import MISSING
-from wfgen.errors import MAX_ERROR_TEXT, StoreError
+from wfgen.errors import MAX_ERROR_TEXT, InvalidInputError, StoreError
 from wfgen.ids import RunId
 from wfgen.new_runs import new_run
 
@@ -36,6 +39,51 @@ class Controls:
         self._engine = engine
         self._looked_at = float("-inf")
         self._next_look: asyncio.TimerHandle | None = None
+
+    async def cancel(self, run_id: str) -> None:
+        """Ask a run to stop: its code gets a CancelledError, once.
+
+        Raises:
+            UnknownRunError: there is no such run.
+            RunStateError: it is finished.
+        """
+        await self._engine.store.send("cancel", run_id=RunId(run_id))
+        self._engine._wake.set()  # it ends a pause
+        await self._engine.messages.fetch()
+
+    async def resume_hook(
+        self, payload: bytes, *, token: str | None = None, run_id: str | None = None, name: str | None = None
+    ) -> Literal["sent", "duplicate"]:
+        """Send an encoded payload to a hook: by token, or by run and name; kept if the run has not got there yet.
+
+        Raises:
+            UnknownHookError, UnknownRunError, RunStateError: nobody can take it.
+            InvalidInputError: it is not encoded, or the hook is named in both ways or in none.
+        """
+        if not isinstance(payload, bytes):
+            raise InvalidInputError(
+                f"a payload of type {type(payload).__name__} is not encoded.",
+                hint="`resume_hook_json` takes JSON text, `run.hooks[name].resume` any value.",
+            )
+        if (token is None) == (run_id is None) or (run_id is None) != (name is None):
+            raise InvalidInputError("it is not said which hook.", hint="Give a token, or run_id and name.")
+        sent = await self._engine.store.send(
+            "hook", run_id=None if run_id is None else RunId(run_id), token=token, name=name, payload=payload
+        )
+        self._engine._wake.set()
+        await self._engine.messages.fetch()
+        return sent
+
+    async def resume_hook_json(
+        self, text: str | bytes, *, token: str | None = None, run_id: str | None = None, name: str | None = None
+    ) -> Literal["sent", "duplicate"]:
+        """The same for JSON text that comes from outside.
+
+        Raises:
+            InvalidInputError: it is no JSON.
+        """
+        payload = self._engine.codec.validate_json(text, Any, "the payload")
+        return await self.resume_hook(payload, token=token, run_id=run_id, name=name)
 
     async def pause(self, run_id: str) -> Literal["sent", "duplicate"]:
         """Pause a run: nothing new begins, steps at work end and are recorded, timers and messages wait.

@@ -62,7 +62,7 @@ class Course:
                 raise
             reason = error
             if isinstance(error, ContinueAsNew):
-                if not self._execution.is_cancelled_between_parts():
+                if not self._execution.ending.is_cancelled_between_parts():
                     raise
                 reason = asyncio.CancelledError()
             ended = await self._not_succeeded(reason)
@@ -185,7 +185,7 @@ class Course:
             return Outcome(run.run_id, run.workflow, run.version, "completed", result=value)
         assert error is not None
         if isinstance(error, asyncio.CancelledError):
-            ended = execution.why_cancelled()
+            ended = execution.ending.why_cancelled()
             if ended is None:
                 return Outcome(run.run_id, run.workflow, run.version, "cancelled")
             error = ended
@@ -218,7 +218,7 @@ class Course:
         except WfgenError as error:
             unknown = error
         form = "inline" if worker is None else "rpc"
-        operation = execution.reserve(name, form, place, worker, branch=branch)
+        operation = execution.code.reserve(name, form, place, worker, branch=branch)
         operation.retry = retry or ONCE
         operation.timeout = timeout
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wfgen.errors import CrashLoopError
 from wfgen.store.jobs import JobRecord
-from wfgen.store.protocol import Claimed
+from wfgen.store.records import Claimed
 
 
 def crash_loop(claimed: Claimed, limit: int) -> CrashLoopError | None:

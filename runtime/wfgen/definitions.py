@@ -9,21 +9,19 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-import typing
 from collections.abc import Callable, Collection, Coroutine, Sequence
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any, Literal, TypeVar, Unpack, get_args, overload
 
 from wfgen.around import After, AroundTask, tasks
 from wfgen.contexts import ContextFactory
 from wfgen.durations import Duration, seconds
 from wfgen.errors import DefinitionError, InvalidInputError
-from wfgen.job import Job
 from wfgen.lifecycle import NO_HANDLERS, Handler, LifecycleHandlers
 from wfgen.middleware import Middleware, check
 from wfgen.names import is_name, is_tag
 from wfgen.retry import Retry
+from wfgen.signatures import Signature, signature_of
 from wfgen.step_options import Validate, check_once
 from wfgen.targets import Target
 from wfgen.workflow_options import ExecutionMode, WorkflowOptions
@@ -67,7 +65,7 @@ class WorkflowDefinition:
     @functools.cached_property
     def signature(self) -> Signature:
         """Input and output types, resolved on first use: annotations may name what is defined later."""
-        return _signature(self.function, f"workflow {self.name!r} ({self.source})", handle=True)
+        return signature_of(self.function, f"workflow {self.name!r} ({self.source})", handle=True)
 
     def sorted_tags(self, more: Collection[str] = ()) -> tuple[str, ...]:
         """The tags of a run: these and those given at its start, sorted, each once.
@@ -128,25 +126,11 @@ class WorkerDefinition:
     @functools.cached_property
     def signature(self) -> Signature:
         """Input and output types, resolved on first use."""
-        return _signature(self.function, f"worker {self.id!r} ({self.source})", handle=False)
+        return signature_of(self.function, f"worker {self.id!r} ({self.source})", handle=False)
 
     def is_queued(self, mode: ExecutionMode) -> bool:
         """Whether a step of a workflow of this execution mode is put on a queue for it."""
         return (self.dispatch or ("queue" if mode == "remote" else "inline")) == "queue"
-
-
-@dataclass(frozen=True, slots=True)
-class Signature:
-    """What goes in and what comes out."""
-
-    takes_input: bool
-    input_required: bool
-    input: Any
-    """The input's type; `Any` without an annotation."""
-    output: Any
-    job_parameter: str | None
-    """Name of the parameter that is annotated with `Job`."""
-    input_parameter: str | None
 
 
 @overload
@@ -388,49 +372,6 @@ def _check_dispatch(dispatch: Any, what: str) -> None:
         raise DefinitionError(f"{what}: dispatch={dispatch!r:.80} is unknown.", hint='It is "inline" or "queue".')
 
 
-def _is_job(annotation: Any) -> bool:
-    return annotation is Job or typing.get_origin(annotation) is Job
-
-
 def _place(function: Any) -> str:
     code = getattr(inspect.unwrap(function), "__code__", None)
     return f"{code.co_filename}:{code.co_firstlineno}" if code else repr(function)
-
-
-def _signature(function: Callable[..., Any], what: str, *, handle: bool) -> Signature:
-    parameters = [
-        p for p in inspect.signature(function).parameters.values() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
-    ]
-    if handle:
-        if not parameters:
-            raise DefinitionError(f"{what} takes no workflow handle.", hint="Its first parameter is the handle.")
-        parameters = parameters[1:]
-    # The handle's own annotation may exist for checkers only, so it is not resolved.
-    names = {p.name for p in parameters} | {"return"}
-    raw = {name: value for name, value in getattr(function, "__annotations__", {}).items() if name in names}
-    scope = getattr(inspect.unwrap(function), "__globals__", {})
-    try:
-        annotations = typing.get_type_hints(SimpleNamespace(__annotations__=raw), globalns=scope, include_extras=True)
-    except (NameError, TypeError, AttributeError) as error:
-        raise DefinitionError(
-            f"the annotations of {what} cannot be resolved: {error}.",
-            hint="Types in signatures are needed at run time too: import them outside `if TYPE_CHECKING`.",
-        ) from None
-    job = next((p.name for p in parameters if _is_job(annotations.get(p.name))), None)
-    inputs = [p for p in parameters if p.name != job]
-    if len(inputs) > 1:
-        raise DefinitionError(
-            f"{what} takes {len(inputs)} inputs: {', '.join(p.name for p in inputs)}.",
-            hint="Take one; a model or dataclass holds several values.",
-        )
-    given = inputs[0] if inputs else None
-    if given is not None and given.kind is given.KEYWORD_ONLY:
-        raise DefinitionError(f"{what} takes its input {given.name!r} by keyword only.", hint="Remove the `*`.")
-    return Signature(
-        takes_input=given is not None,
-        input_required=given is not None and given.default is inspect.Parameter.empty,
-        input=annotations.get(given.name, Any) if given else None,
-        output=annotations.get("return", Any),
-        job_parameter=job,
-        input_parameter=given.name if given else None,
-    )

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from wfgen.errors import DivergenceError
 from wfgen.events import Event
 from wfgen.operations import Operation
-from wfgen.store.protocol import RunRecord
+from wfgen.store.records import RunRecord
 
 SHOWN = 5
 """Operations that a message lists at most."""

@@ -128,6 +128,24 @@ class Keys:
         return f"{key_id or self.active}:{hmac.digest(key, encoded, hashlib.sha256)[:8].hex()}"
 
 
+def key_of(payload: bytes | None) -> tuple[str, bytes] | None:
+    """The id of the key that sealed a payload, and the payload; None if it is not sealed."""
+    if payload is None or not payload.startswith(MAGIC):
+        return None
+    return payload[len(MAGIC) :].partition(b":")[0].decode("ascii", "replace"), payload
+
+
+def key_of_text(text: str | None) -> tuple[str, str] | None:
+    """The same for a text."""
+    if text is None or not is_sealed_text(text):
+        return None
+    try:
+        found = key_of(base64.b64decode(text))
+    except ValueError:  # it only begins like one
+        return None
+    return None if found is None else (found[0], text)
+
+
 def is_sealed_text(text: str) -> bool:
     """Whether `Keys.seal_text` made a text."""
     return text.startswith(_TEXT_MAGIC)

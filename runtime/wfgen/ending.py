@@ -8,10 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 from wfgen.causes import failed_operation
+from wfgen.course import Result
 from wfgen.errors import RunTimeoutError, WfgenError, error_name, error_text
 from wfgen.events import EventType
+from wfgen.operations import ContinueAsNew
 from wfgen.recorder import Recorder
-from wfgen.store.protocol import RunRecord, RunStatus
+from wfgen.store.records import RunRecord, RunStatus
 
 log = logging.getLogger("wfgen.engine")
 
@@ -23,9 +25,12 @@ class Ending:
         run: the run.
         recorder: takes the last event.
         stop_all: stops what is at work.
+        has_cancel: whether a request to cancel waits to be delivered; it is taken then.
     """
 
-    def __init__(self, run: RunRecord, recorder: Recorder, stop_all: Callable[[], None]) -> None:
+    def __init__(
+        self, run: RunRecord, recorder: Recorder, stop_all: Callable[[], None], has_cancel: Callable[[], bool]
+    ) -> None:
         self.begun = False
         """Whether the last event is recorded, or on its way: nothing else is from then on."""
         self.cancelled = False
@@ -37,6 +42,7 @@ class Ending:
         self._run = run
         self._recorder = recorder
         self._stop_all = stop_all
+        self._has_cancel = has_cancel
 
     def why_cancelled(self) -> BaseException | None:
         """With what the run fails whose code ended with a CancelledError; None if it was asked to stop."""
@@ -45,6 +51,29 @@ class Ending:
         if self.cancelled:
             return None
         return asyncio.CancelledError("the workflow's code raised it; nobody cancelled the run")
+
+    def is_cancelled_between_parts(self) -> bool:
+        """Whether somebody has asked to cancel a run that is about to start again; then it does not."""
+        self.cancelled = self._has_cancel()
+        return self.cancelled
+
+    def finish(self, root: asyncio.Task[Result]) -> BaseException | None:
+        """The code has come to its end, in its main branch; gives the error if the run is to fail."""
+        if root.cancelled():
+            reason = self.why_cancelled()
+            if reason is None:
+                self.cancel()
+            return reason
+        error = root.exception()
+        if error is None:
+            self.complete(*root.result())
+        elif not isinstance(error, ContinueAsNew):
+            return error
+        elif self.is_cancelled_between_parts():
+            self.cancel()
+        else:
+            self.start_again(error.input)
+        return None
 
     def complete(self, output: bytes, recorded: str | None) -> None:
         """The code has returned: `output` is its encoded result, `recorded` its class if the workflow declares none."""

@@ -11,51 +11,40 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any, Literal
 
-from wfgen.claims import FIRST_RETRY, LAST_RETRY, SOON, Claims
+from wfgen.appends import Appends
+from wfgen.claims import LAST_RETRY, Claims
 from wfgen.codec import Codec
 from wfgen.conformance import OffGraph
 from wfgen.controls import Controls
-from wfgen.definitions import MISSING, WorkflowDefinition
+from wfgen.definitions import MISSING
 from wfgen.deployment import record_deployment
 from wfgen.durations import Duration, seconds
 from wfgen.encryption import load_keys
 from wfgen.environment import Environment
 from wfgen.errors import (
-    InvalidInputError,
-    LeaseLostError,
-    StoreBusyError,
     StoreError,
-    StoreFullError,
-    StoreUnreachableError,
 )
 from wfgen.events import Event
 from wfgen.execution import Execution
 from wfgen.ids import RunId
 from wfgen.job_runner import JobRunner
 from wfgen.lifecycle import Handler, HandlerRunner, RunUpdate
+from wfgen.loading import Unloadable, load_served
 from wfgen.membership import Membership
 from wfgen.messages import Messages
-from wfgen.new_runs import new_run
+from wfgen.outage import Outage
 from wfgen.registry import Registry
 from wfgen.retention import keep_for
 from wfgen.runs import Run
 from wfgen.serving import Serving
 from wfgen.settings import Settings
+from wfgen.starts import Starts
 from wfgen.step_runner import StepRunner
 from wfgen.step_states import StepState, step_states
+from wfgen.store.encrypted import encrypted
 from wfgen.store.engines import open_store
-from wfgen.store.protocol import (
-    FINISHED,
-    GIVEN_BACK,
-    Append,
-    Claimed,
-    Message,
-    RunRecord,
-    RunStatus,
-    Store,
-    Verdict,
-)
-from wfgen.store.sealed import sealed
+from wfgen.store.protocol import Store
+from wfgen.store.records import ANY_CHANGE, FINISHED, GIVEN_BACK, Append, Claimed, Message, RunRecord, RunStatus
 from wfgen.strangers import tell_of_strangers
 from wfgen.timers import Timers
 from wfgen.waiters import Waiters
@@ -63,9 +52,6 @@ from wfgen.work import Work
 from wfgen.worker_process import OpenProcess, WorkerProcess, load_process
 
 log = logging.getLogger("wfgen.engine")
-
-COMPLAINTS = 5.0
-"""Seconds between two errors in the log about a server that cannot be reached."""
 
 
 class Engine:
@@ -85,27 +71,33 @@ class Engine:
         serving: Serving | None = None,
     ) -> None:
         keys = load_keys(settings)
-        store = self.store = sealed(store, keys)
+        store = self.store = encrypted(store, keys)
         # All that is recorded, and all timers, go by one clock, which the processes of a store share.
         environment = dataclasses.replace(environment, clock=store.clock)
         self.process = OpenProcess(process)
         self.serving = serving or Serving()
         """The part of the work that this process takes."""
         self.registry = registry
+        self.unloadable = Unloadable()
+        """What of that it cannot load."""
         self.off_graph: OffGraph = settings.off_graph
         self.record_inputs = settings.record_inputs
         self.settings = settings
         self.codec = Codec(settings.payload_limit, keys)
         self.lease = seconds(settings.lease)
         self._environment = environment
-        self._observe = observe
         self._loop = asyncio.get_running_loop()
         self._membership = Membership(store, self.lease, environment, self._lapsed)
+        self.append = Appends(self, self._membership, observe).record
+        """Records what runs append; a verdict is final."""
         self._claims = Claims(self)
         self.executions = self._claims.executions
         """The runs in memory, by id."""
         self._wake = self._claims.wake
-        self._waiters = Waiters(store, self.executions)
+        self._starts = Starts(self, self._membership, self._claims, environment.random)
+        self.outage = Outage(self._loop.time)
+        """What is told of a store that cannot be used."""
+        self._waiters = Waiters(store, self.executions, self.outage)
         self._timers = Timers(self._loop, environment.clock)
         self._executor: Executor = environment.executor()
         self._steps = StepRunner(self._loop, environment, self._executor, self._holds)
@@ -115,11 +107,10 @@ class Engine:
         self._files: dict[str, str] = {}
         self._background: set[asyncio.Task[None]] = set()
         self.controls = Controls(self)
-        """Pausing, terminating, retrying, taking back and forking runs."""
+        """What is done to runs from outside: cancelling, pausing, answering their hooks, taking them back, …"""
         self.messages = Messages(self)
         self.jobs = JobRunner(self)
         """The jobs that this process works."""
-        self._complained_at = float("-inf")
         self._closed = False
 
     # Starting and asking.
@@ -145,11 +136,10 @@ class Engine:
 
         Raises:
             UnknownWorkflowError, InvalidInputError, SerializationError: nothing was recorded.
+            DefinitionError: nor here: its source does not load; nor does a worker's, and this process works its runs.
             ConflictError: the key was used with another input.
         """
-        definition = self.registry.workflow(workflow, version)
-        encoded = definition.encode_input(data, self.codec.validate)
-        return await self._create(definition, encoded, idempotency_key, tags, any_version=version is None)
+        return await self._starts.start(workflow, data, version, idempotency_key, tags, is_json=False)
 
     async def start_run_json(
         self,
@@ -161,60 +151,12 @@ class Engine:
         tags: Collection[str] = (),
     ) -> Run[Any]:
         """The same with the input as JSON text; None for no input."""
-        definition = self.registry.workflow(workflow, version)
         data = MISSING if text is None else text
-        encoded = definition.encode_input(data, self.codec.validate_json)
-        return await self._create(definition, encoded, idempotency_key, tags, any_version=version is None)
+        return await self._starts.start(workflow, data, version, idempotency_key, tags, is_json=True)
 
     def run(self, run_id: str) -> Run[Any]:
         """A handle on a run; nothing is looked up yet."""
         return Run(self, RunId(run_id))
-
-    async def cancel(self, run_id: str) -> None:
-        """Ask a run to stop: its code gets a CancelledError, once.
-
-        Raises:
-            UnknownRunError: there is no such run.
-            RunStateError: it is finished.
-        """
-        await self.store.send("cancel", run_id=RunId(run_id))
-        self._wake.set()  # it ends a pause
-        await self.messages.fetch()
-
-    async def resume(
-        self, payload: bytes, *, token: str | None = None, run_id: str | None = None, name: str | None = None
-    ) -> Literal["sent", "duplicate"]:
-        """Send an encoded payload to a hook: by token, or by run and name; kept if the run has not got there yet.
-
-        Raises:
-            UnknownHookError, UnknownRunError, RunStateError: nobody can take it.
-            InvalidInputError: it is not encoded, or the hook is named in both ways or in none.
-        """
-        if not isinstance(payload, bytes):
-            raise InvalidInputError(
-                f"a payload of type {type(payload).__name__} is not encoded.",
-                hint="`resume_json` takes JSON text, `run.hooks[name].resume` any value.",
-            )
-        if (token is None) == (run_id is None) or (run_id is None) != (name is None):
-            raise InvalidInputError("it is not said which hook.", hint="Give a token, or run_id and name.")
-        sent = await self.store.send(
-            "hook", run_id=None if run_id is None else RunId(run_id), token=token, name=name, payload=payload
-        )
-        self._wake.set()
-        await self.messages.fetch()
-        return sent
-
-    async def resume_json(
-        self, text: str | bytes, *, token: str | None = None, run_id: str | None = None, name: str | None = None
-    ) -> Literal["sent", "duplicate"]:
-        """The same for JSON text that comes from outside.
-
-        Raises:
-            InvalidInputError: it is no JSON.
-        """
-        return await self.resume(
-            self.codec.validate_json(text, Any, "the payload"), token=token, run_id=run_id, name=name
-        )
 
     async def prune(self, older_than: Duration, statuses: Collection[RunStatus] | None = None) -> int:
         """Remove finished runs that have been over for so long, with all that is recorded of them.
@@ -247,31 +189,32 @@ class Engine:
             UnknownRunError: there is no such run.
             StoreError: the engine was closed meanwhile.
         """
-        try:
-            async with asyncio.timeout(timeout):
-                return await self._waiters.finished(run_id)
-        except TimeoutError:
-            record = await self.store.get_run(run_id)  # no time to look is no reason not to see that it is finished
-            if record.status in FINISHED:
-                return record
-            raise TimeoutError(f"run {run_id} is {record.status} after {timeout:g} s; it goes on.") from None
+        return await self._waiters.finished(run_id, timeout)
 
     # Opening and closing.
 
     async def start(self, *, own: bool = False) -> None:
-        """Begin to work runs: all of the store, or only its own, which are started through it, and their children."""
+        """Begin to work runs: all of the store, or only its own, which are started through it, and their children.
+
+        Raises:
+            DefinitionError: nothing of what this process takes can be loaded.
+        """
         if own:
             self._claims.families = set()
+        else:
+            self.unloadable = load_served(self.registry, self.serving)
+            self._claims.refuse(self.unloadable.workflows)
+            self.jobs.refuse(self.unloadable.workers)
         await self.process.enter()
         concurrency = self.serving.concurrency or self.settings.job_concurrency
-        self._membership.serves = self.serving.describe(self.registry, concurrency, own=own)
+        self._membership.serves = self.serving.describe(self.registry, concurrency, self.unloadable, own=own)
         await self._membership.enter()
         if self.serving.takes_runs:
             self._claims.start()
         self.jobs.start()
         self._record_deployment()
         if not own and self.serving.takes_runs:
-            self.spawn(tell_of_strangers(self.store, self.registry.workflows))
+            self.spawn(tell_of_strangers(self.store, self.registry.package, self.registry.workflows))
         if self.settings.retention is not None:
             kept = seconds(self.settings.retention)
             self._keeping = self._loop.create_task(keep_for(kept, self.store, self.time))
@@ -283,7 +226,8 @@ class Engine:
             try:
                 await record_deployment(self.store, self.registry, self.serving.pairs(self.registry))
             except StoreError as error:
-                log.warning("what was deployed is not recorded, next attempt in %g s: %s", LAST_RETRY, error)
+                level = self.level_of(error)
+                log.log(level, "what was deployed is not recorded, next attempt in %g s: %s", LAST_RETRY, error)
                 self.later(LAST_RETRY, self._record_deployment)
 
         self.spawn(record())
@@ -380,40 +324,9 @@ class Engine:
             self._files[filename] = short
         return short
 
-    def append(self, append: Append, done: Callable[[Verdict], None], *, delay: float = FIRST_RETRY) -> None:
-        if not self._membership.valid:
-            self._loop.call_soon(done, LeaseLostError(f"this process has lost its lease on run {append.run_id}."))
-            return
-
-        def settle(verdict: Verdict) -> None:
-            if verdict is None and self._observe is not None:
-                for event in append.events:
-                    self._observe(append.run_id, event)
-            if verdict is None and (append.children or append.given_up):
-                self.told()
-                self.jobs.changed()
-            elif verdict is None and append.jobs:
-                self.jobs.wake.set()
-            if not isinstance(verdict, StoreBusyError | StoreFullError | StoreUnreachableError):
-                done(verdict)
-                return
-            longest = SOON if isinstance(verdict, StoreUnreachableError) else LAST_RETRY
-            level = self.level_of(verdict)
-            log.log(level, "run %s cannot be recorded, next attempt in %g s: %s", append.run_id, delay, verdict)
-            self.later(delay, lambda: self.append(append, done, delay=min(delay * 2, longest)))
-
-        self.store.append(append, settle)
-
-    def level_of(self, error: Exception) -> int:
-        """How loudly to log an error after which the store is asked again.
-
-        A server that is gone is gone for all that is at work: one of them tells now and then.
-        """
-        if isinstance(error, StoreUnreachableError):
-            if self._loop.time() - self._complained_at < COMPLAINTS:
-                return logging.DEBUG
-            self._complained_at = self._loop.time()
-        return logging.ERROR
+    def level_of(self, error: Exception, asker: str | None = None) -> int:
+        """How loudly to log an error after which the store is asked again, see `Outage.level`."""
+        return self.outage.level(error, asker)
 
     def call_handlers(self, handlers: Sequence[Handler], update: RunUpdate) -> None:
         self._handlers.call(handlers, update)
@@ -449,20 +362,7 @@ class Engine:
         if last is not None and last.status in GIVEN_BACK:
             self._wake.set()
         elif last is not None:
-            assert last.status is not None
-            error_type, error, error_code = last.error or (None, None, None)
-            record = dataclasses.replace(
-                run,
-                status=last.status,
-                output=last.output,
-                error_type=error_type,
-                error=error,
-                error_code=error_code,
-                owner=None,
-                updated_at=last.events[-1].time,
-                finished_at=last.events[-1].time,
-            )
-            self._waiters.tell(record)
+            self._waiters.tell(run, last)
         else:
             # Given back after a while, if it is still ours: its record could not be written, or it was lost anyway.
             self.later(LAST_RETRY, lambda: self._claims.release(run.run_id, run.epoch))
@@ -473,39 +373,6 @@ class Engine:
             self._claims.families.discard(run.run_id)
         if last is None:
             self._wake.set()
-
-    # Creating.
-
-    async def _create(
-        self,
-        definition: WorkflowDefinition,
-        encoded: bytes | None,
-        key: str | None,
-        tags: Collection[str],
-        *,
-        any_version: bool,
-    ) -> Run[Any]:
-        chance, sorted_tags = self._environment.random, definition.sorted_tags(tags)
-        new = new_run(chance, definition.name, definition.version, encoded, key, sorted_tags, any_version=any_version)
-        takes = self._membership.valid and self._claims.free > 0 and self.serving.takes(definition.name)
-        with self._claims.taking():
-            try:
-                record, created = await self.store.create(new, self.process_id if takes else None)
-            except (asyncio.CancelledError, StoreUnreachableError):
-                # It may be recorded all the same, as ours in its first epoch: given back, so that somebody works it.
-                if takes:
-                    self._claims.release(new.run_id, 1)
-                raise
-            if self._claims.families is not None:
-                self._claims.families.add(record.run_id)
-                self._wake.set()
-            if created and record.owner is not None and record.owner == self.process_id:
-                data = {"workflow": record.workflow, "version": record.version, "process": record.owner}
-                started = Event(1, "run_started", record.created_at, None, data, record.input)
-                self._claims.take(Claimed(record, [started], []))
-            elif created:
-                self._wake.set()
-        return Run(self, record.run_id)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Do something beside all else; nothing any more once the engine is closed."""
@@ -537,15 +404,18 @@ class Engine:
         self._wake.set()
         self.spawn(self.messages.fetch())
 
-    def changed(self) -> None:
-        """Another process, or another connection, has written to the store."""
-        self._wake.set()
-        self.jobs.changed()
-        self.controls.others_wrote()
-        if self._waiters.has_any:
-            self.spawn(self._waiters.look_again())
-        if self.executions:
+    def changed(self, changes: Collection[str] = ANY_CHANGE) -> None:
+        """Another process, or another connection, has written to the store: something of ANY_CHANGE."""
+        if "runs" in changes:
+            self._wake.set()
+        if "messages" in changes and self.executions:
             self.spawn(self.messages.fetch())
+        if "jobs" in changes:
+            self.jobs.changed()
+        if "ends" in changes:
+            self.controls.others_wrote()
+            if self._waiters.has_any:
+                self.spawn(self._waiters.look_again())
 
 
 @contextlib.asynccontextmanager

@@ -369,6 +369,9 @@ class StoreAccessError(StoreError):
     code = "WF808"
 
 
+PASSING = (StoreBusyError, StoreFullError, StoreUnreachableError, StoreAccessError)
+"""What is wrong with a store for a while: the same may be asked of it again."""
+
 MAX_ERROR_TEXT = 4000
 """Characters that are kept of an error's message and of its traceback."""
 

@@ -10,59 +10,43 @@ for, or to one of another form or target, is a divergence.
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import logging
 import math
-from types import FrameType
 from typing import Any
 
-from wfgen.causes import caused_by
-from wfgen.checkpoints import (
-    begun_at,
-    current_part,
-    is_first_part,
-    rolled_back,
-)
-from wfgen.children import OnParentEnd, OpenChildren
+from wfgen.checkpoints import begun_at, current_part, is_first_part, rolled_back
+from wfgen.children import OpenChildren
 from wfgen.codec import adapter
 from wfgen.compensations import retried
 from wfgen.conformance import Conformance
-from wfgen.course import Course, Result
+from wfgen.course import Course
 from wfgen.deadlines import Deadlines
 from wfgen.definitions import MISSING, WorkflowDefinition
-from wfgen.divergence import reproduces
 from wfgen.emissions import Emissions
 from wfgen.ending import Ending
-from wfgen.errors import (
-    HandleError,
-    HookTimeoutError,
-    LeaseLostError,
-    WfgenError,
-)
+from wfgen.errors import HandleError, LeaseLostError, WfgenError
 from wfgen.events import Event
-from wfgen.failures import Failures, recorded_error
+from wfgen.failures import Failures
 from wfgen.guard import Guard
 from wfgen.handle import Workflow
 from wfgen.hooks import OpenHooks
 from wfgen.host import Host
 from wfgen.identities import Identities
-from wfgen.ids import JobId
 from wfgen.lifecycle import Lifecycle
-from wfgen.loop import BranchTask, RunLoop
+from wfgen.loop import RunLoop
 from wfgen.openings import Openings
-from wfgen.operations import HOOK_FORMS, STEP_FORMS, ContinueAsNew, Operation
+from wfgen.operations import Operation
 from wfgen.pausing import Pausing
 from wfgen.queued import OpenJobs
 from wfgen.recorder import Recorder
 from wfgen.replay import Replay
-from wfgen.retry import Retry
 from wfgen.rollback import Rollback
 from wfgen.runinfo import RunInfo
 from wfgen.steps import OpenSteps
-from wfgen.store.protocol import FINISHED, GIVEN_BACK, Append, Claimed, Message, Verdict
+from wfgen.store.records import FINISHED, GIVEN_BACK, Append, Claimed, Message, Verdict
 from wfgen.surroundings import Surroundings
-from wfgen.targets import Target
+from wfgen.workflow_code import WorkflowCode
 
 log = logging.getLogger("wfgen.engine")
 
@@ -88,9 +72,7 @@ class Execution:
         self.registry = host.registry
         self.codec = host.codec
         self._begun_at = begun_at(claimed.events)
-        self.now = events[0].time
-        """Time of the last delivered event, in seconds since the epoch."""
-        self.loop = RunLoop(lambda: self.now, self._on_loop_exception)  # type: ignore[abstract]
+        self.loop = RunLoop(lambda: self.code.now, self._on_loop_exception)  # type: ignore[abstract]
         run = self.run
         info = RunInfo(run.run_id, run.workflow, run.version, run.tags)
         self.surroundings = Surroundings(info, definition, host.process, lambda: self.repeating)
@@ -105,13 +87,13 @@ class Execution:
         self.source = f"{host.shorten(filename)}:{line}"
         """Where its workflow is defined, as it is shown."""
         self._replay = Replay(self.run, events, self.source)
-        self._identities = Identities(self.run, events, self._replay.ids)
+        self.identities = Identities(self.run, events, self._replay.ids)
         last = claimed.events[-1]
         # Who takes a run up that nobody has worked before tells so with its first event; later claims are recorded.
         process = self.run.owner if self.run.epoch == 1 and "process" not in events[0].data else None
         self._recorder = Recorder(self.run, last.seq, last.time, host, self._recorded, process)
-        self._emissions = Emissions(self._recorder, self.codec, claimed.events)
-        self._children = OpenChildren(self.run, self._identities.origin, self._recorder, self.registry, self.codec)
+        emissions = Emissions(self._recorder, self.codec, claimed.events)
+        self._children = OpenChildren(self.run, self.identities.origin, self._recorder, self.registry, self.codec)
         cancelled = any(event.type == "cancel_requested" for event in claimed.events)
         self.steps = OpenSteps(host, self._recorder, self._complete, self._retrying)
         self._jobs = OpenJobs(self._recorder, self.steps)
@@ -120,26 +102,29 @@ class Execution:
         )
         self._pausing = Pausing(self._recorder, self._hooks, claimed.events)
         self._rollback = Rollback(claimed.events)
-        self._operations: dict[str, Operation] = {}
-        self._asked: list[Operation] = []
-        """What the code waits for and what is not started yet."""
-        self._caught_up = not (self._replay.openings or self._emissions.ahead)
+        self._caught_up = not (self._replay.openings or emissions.ahead)
         """Whether the code is past all that the record shows it to have done."""
         self._conformance = Conformance.of(self.run, definition, host, self._recorder, claimed.events)
         self._deadlines = Deadlines(
             host, self._recorder, self._hooks, self._pausing, self._complete, lambda: self.course.closing
         )
-        self._openings = Openings(self._recorder, self._deadlines, self._hooks, self._children, self._jobs, self.steps)
-        self._ending = Ending(self.run, self._recorder, self._stop_all)
+        self._openings = Openings(
+            self._recorder, self._deadlines, self._hooks, self._children, self._jobs, self.steps, self.errors
+        )
+        self.ending = Ending(
+            self.run, self._recorder, self._stop_all, lambda: self._replay.cancels or self._hooks.take_cancel()
+        )
+        self.code = WorkflowCode(
+            self, host, self._replay, self._recorder, self._openings, self._children, self._rollback, emissions,
+            self._conformance, events[0].time,
+        )  # fmt: skip
+        """The workflow's code: what it has asked for, and is told."""
         handlers = [h for h in (host.process.definition.handlers, definition.handlers) if h]
         self._lifecycle = Lifecycle(claimed, self.surroundings.info, handlers, host.call_handlers) if handlers else None
-        self._root: BranchTask[Result] | None = None
         self.course = Course(self, is_first=is_first_part(claimed.events), rounds=1 + retried(claimed.events))
         self._pumping = False
         self._slice = 0
         """How many recorded completions may be delivered before other runs have their turn."""
-
-    # For the handle.
 
     @property
     def replaying(self) -> bool:
@@ -150,98 +135,6 @@ class Execution:
     def repeating(self) -> bool:
         """Whether the code does again what it did before, as far as the record shows: it says nothing meanwhile."""
         return self.replaying or not self._caught_up
-
-    def place(self, frame: FrameType) -> str:
-        """Where the code is, `file:line`, as it is shown."""
-        return f"{self._host.shorten(frame.f_code.co_filename)}:{frame.f_lineno}"
-
-    def reserve(
-        self, name: str, form: str, place: str, target: str | None = None, *, branch: str | None = None
-    ) -> Operation:
-        """Give an operation its identity: branch, name, occurrence. Without a branch that of the code that runs."""
-        current = asyncio.current_task(self.loop)
-        task = current if isinstance(current, BranchTask) else self._root
-        assert task is not None
-        key = self._identities.key(task, branch, name, self._operations)
-        operation = Operation(self, key, name, form, place, target)
-        if form in HOOK_FORMS:
-            operation.token = self._identities.token(key)
-        self._operations[key] = operation
-        if branch is None:
-            self._conformance.check(operation)
-        return operation
-
-    def asked(self, operation: Operation) -> None:
-        """The code waits for an operation; it starts when the run is quiet and nothing is left to replay."""
-        self._asked.append(operation)
-
-    def seed(self, name: str) -> int:
-        """A number that is the same in every replay, and another one at each call."""
-        return self._identities.seed(self._branch, name)
-
-    @property
-    def _branch(self) -> str:
-        """Of the code that is running."""
-        task = asyncio.current_task(self.loop)
-        return task.branch if isinstance(task, BranchTask) else ""
-
-    def idempotency_key(self, key: str) -> str:
-        """What tells the effects of one step from those of all others: the same in every attempt and process."""
-        return self._identities.idempotency_key(key)
-
-    def job_id(self, key: str) -> JobId:
-        """The id of a step's job: that which was recorded, or which derives from the step."""
-        return self._identities.job_id(key)
-
-    def emit(self, event: str, data: Any, place: str) -> None:
-        """Record an event of the code's own, once."""
-        self._emissions.emit(self._branch, event, data, place)
-
-    def progress(self, done: float, total: float | None, message: str | None, place: str) -> None:
-        """Record how far the code has come, once."""
-        self._emissions.progress(self._branch, done, total, message, place)
-
-    def patched(self, change: str) -> bool:
-        """Whether the run takes a changed path; one change has one answer for a run.
-
-        What is reached in a replay was passed before without the change, unless it is recorded otherwise; so was what
-        comes before an operation that is recorded as open and is still to be asked for.
-        """
-        answer = self._replay.patches.get(change)
-        if answer is None:
-            answer = not self.replaying and all(key in self._operations for key in self._replay.openings)
-            self._replay.patches[change] = answer
-            if answer:
-                self._recorder.record("patched", None, {"id": change})
-        return answer
-
-    def prepare_child(self, operation: Operation, data: Any, on_parent_end: OnParentEnd) -> None:
-        """Check the input of a child and choose its id and version."""
-        self._children.prepare(operation, data, on_parent_end, self._replay.ids.get(operation.key))
-
-    def compensate(
-        self, name: str, target: Target, data: Any, place: str, retry: Retry | None, timeout: float | None
-    ) -> None:
-        """Register an undo step."""
-        self.course.register(name, target, data, place, retry=retry, timeout=timeout, seq=self._identities.last_seq)
-
-    def why_cancelled(self) -> BaseException | None:
-        """With what the run fails whose code ended with a CancelledError; None if it was asked to stop."""
-        return self._ending.why_cancelled()
-
-    def is_cancelled_between_parts(self) -> bool:
-        """Whether somebody has asked to cancel a run that is about to start again; then it does not."""
-        self._ending.cancelled = self._replay.cancels or self._hooks.take_cancel()
-        return self._ending.cancelled
-
-    def next_input(self, data: Any) -> bytes | None:
-        """The input with which the run is to start again, encoded."""
-        if asyncio.current_task(self.loop) is not self._root:
-            raise HandleError(
-                "continue_as_new was called in a task beside the workflow's main branch.",
-                hint="Wait for the other branches first, and call it in the workflow function itself.",
-            )
-        return self.definition.encode_input(data, self.codec.validate)
 
     # For the engine. All are callbacks of its loop.
 
@@ -272,9 +165,9 @@ class Execution:
         if self._lifecycle is not None:
             self._lifecycle.begins()
         timeout = self.definition.timeout
-        self._ending.limit = self._deadlines.set_run_timeout(self._replay.deadline, self._begun_at, timeout)
+        self.ending.limit = self._deadlines.set_run_timeout(self._replay.deadline, self._begun_at, timeout)
         body = functools.partial(self.surroundings.body, self.definition.function, Workflow(self), *arguments)
-        self._root = self.loop.create_task(self.course.run(body, *arguments))
+        self.code.root = self.loop.create_task(self.course.run(body, *arguments))
         self.pump()
 
     def give_up(self, error: WfgenError) -> None:
@@ -296,7 +189,7 @@ class Execution:
     @property
     def steps_at_work(self) -> list[Operation]:
         """Steps of which this process works an attempt."""
-        return [self._operations[key] for key in self.steps.under_way]
+        return [self.code.operations[key] for key in self.steps.under_way]
 
     @property
     def has_family(self) -> bool:
@@ -309,7 +202,7 @@ class Execution:
         return (
             self._recorder.status == "waiting"
             and self._recorder.is_idle
-            and not (self.closed or self._pumping or self._ending.begun or self._pausing.asked)
+            and not (self.closed or self._pumping or self.ending.begun or self._pausing.asked)
             and not (self.steps.at_work or self._replay.deliveries)
             and self.wake_at > self._host.time()  # or else its timer is about to go off
         )
@@ -342,7 +235,7 @@ class Execution:
     @property
     def can_go(self) -> bool:
         """Whether it may be handed to another process soon: it is no longer replayed, and works one step at most."""
-        return not (self.closed or self.repeating or self._ending.begun) and len(self.steps.under_way) <= 1
+        return not (self.closed or self.repeating or self.ending.begun) and len(self.steps.under_way) <= 1
 
     def leave(self) -> None:
         """Another process is to go on: let nothing new begin, and give the run back once all at work has ended."""
@@ -367,7 +260,8 @@ class Execution:
 
     def pump(self) -> None:
         """Deliver what is recorded, one completion at a time, until there is none; then start what was asked for."""
-        if self.closed or self._pumping or self._ending.begun or self._root is None:
+        root = self.code.root
+        if self.closed or self._pumping or self.ending.begun or root is None:
             return
         self._pumping = True
         try:
@@ -377,18 +271,20 @@ class Execution:
                 self._host.soon(self.pump)  # others have their turn; nothing starts before all is delivered
                 return
             self._caught_up |= not self.replaying
-            if self._pausing.asked and not self._root.done():
+            if self._pausing.asked and not root.done():
                 self._pause_when_quiet()
             elif self._rollback.done:
                 self._take_back()
-            elif self._root.done() and not self._rollback.wanted:
-                self._replay.check_rest(self._operations)
+            elif root.done() and not self._rollback.wanted:
+                self._replay.check_rest(self.code.operations)
                 self._check_openings()
                 recorded = {event.key for event, _ in self._replay.deliveries}  # ends that the code did not wait for
-                for operation in self._asked:
+                for operation in self.code.asked:
                     if not operation.future.done() and operation.key not in recorded:
                         self._openings.open_last(operation, self._replay.openings.pop(operation.key, None))
-                self._finish(self._root)
+                error = self.ending.finish(root)
+                if error is not None:
+                    self._fail(error)
             else:
                 self._check_openings()
                 self._take_messages()  # a request to cancel goes before what would start now
@@ -410,8 +306,9 @@ class Execution:
 
     def _takes_delivery(self) -> bool:
         """Whether the code is to be told of what is recorded."""
-        assert self._root is not None
-        return not self._pausing.asked and (not self._root.done() or self._rollback.wanted)
+        root = self.code.root
+        assert root is not None
+        return not self._pausing.asked and (not root.done() or self._rollback.wanted)
 
     def _deliver_next(self) -> bool:
         """The code has come to rest: tell it what is recorded next. False if there is nothing, or the slice is over."""
@@ -419,67 +316,11 @@ class Execution:
         if not (self._replay.deliveries and self._takes_delivery()) or (not self._slice and self.replaying):
             return False
         self._slice -= 1
-        self._deliver(*self._replay.next())
+        self.code.deliver(*self._replay.next())
         return True
 
-    def _deliver(self, event: Event, value: Any) -> None:
-        self.now = event.time
-        self._identities.delivered(event)
-        if event.key is None:
-            self._deliver_to_run(event)
-            return
-        operation = self._operations.get(event.key)
-        if operation is None or not reproduces(operation, event):
-            raise self._replay.divergence(event, self._operations)
-        if operation.form in STEP_FORMS and value is MISSING:
-            self._compare_input(operation, event)
-        self._openings.ended(operation)
-        if event.type == "step_completed" and operation.compensate is not None:
-            self.course.step_completed(operation, event)
-        operation.ended = True
-        if not operation.future.done():  # or else the code has cancelled it meanwhile
-            self._settle(operation, event, value)
-
-    def _deliver_to_run(self, event: Event) -> None:
-        if event.type == "compensation_started":
-            if not self.course.compensate():
-                raise self._replay.divergence(event, self._operations)
-        elif event.type == "rollback_requested":
-            self.course.closing = True
-            self._rollback.begin(self.loop, self.course.compensations)
-        elif not self.course.closing:
-            self._ending.cancelled |= event.type == "cancel_requested"
-            self._ending.timed_out |= event.type == "run_timed_out"
-            assert self._root is not None
-            self._root.cancel()
-
-    def _compare_input(self, operation: Operation, event: Event) -> None:
-        """Record a warning, once, when a replay gives a recorded step another input."""
-        recorded = event.data.get("input")
-        if not operation.has_input(recorded) and event.key not in self._replay.changed_inputs:
-            log.warning("run %s: %r was recorded with another input than it has now", self.run.run_id, operation)
-            self._recorder.record("input_changed", operation, {"recorded": recorded})
-
-    def _settle(self, operation: Operation, event: Event, value: Any) -> None:
-        match event.type:
-            case "step_failed":
-                error = recorded_error(operation, event)
-                if operation.on_error == "continue":
-                    operation.future.set_result(self.errors.add(error))
-                else:
-                    operation.future.set_exception(error)
-            case "hook_timed_out":
-                late = HookTimeoutError(f"hook {operation.name!r} ({operation.place}) was not resumed in time.")
-                operation.future.set_exception(caused_by(late, operation.key))
-            case "timer_fired":
-                operation.future.set_result(None)
-            case "child_completed" | "child_failed":
-                self._children.settle(operation, event)
-            case _:
-                operation.future.set_result(operation.result_of(event) if value is MISSING else value)
-
     def _start_asked(self) -> None:
-        asked, self._asked = self._asked, []
+        asked, self.code.asked = self.code.asked, []
         for operation in asked:
             if not self._rollback.belongs(operation):
                 continue
@@ -510,7 +351,7 @@ class Execution:
 
     def _take_messages(self) -> None:
         """Turn messages from outside into events, once replay is over."""
-        if self.closed or self.replaying or self._ending.begun or not (self._hooks.has_messages or self._pausing.asked):
+        if self.closed or self.replaying or self.ending.begun or not (self._hooks.has_messages or self._pausing.asked):
             return
         if self._pausing.take():
             self._unpause()
@@ -531,7 +372,7 @@ class Execution:
     def _pause_when_quiet(self) -> None:
         self._take_messages()
         if self._pausing.asked and not self.steps.has_attempts:
-            self._ending.pause(self._pausing.record)
+            self.ending.pause(self._pausing.record)
 
     def _stop_all(self) -> None:
         self.steps.stop_all()
@@ -565,7 +406,7 @@ class Execution:
             self._host.continued(self, append.events[-1])
             return
         at_work = self.steps.at_work
-        if at_work and not self._ending.begun:
+        if at_work and not self.ending.begun:
             self.steps.start_durable()
             if not self.steps.at_work:  # what was held back was given up meanwhile, and nothing else tells of it
                 self._host.soon(self.pump)
@@ -581,34 +422,14 @@ class Execution:
         if error is not None:
             self._fail(error)
             return
-        self._ending.take_back(rolled_back(self._rollback.to, True, self._rollback.anew))
-
-    def _finish(self, root: BranchTask[Result]) -> None:
-        if root.cancelled():
-            reason = self.why_cancelled()
-            if reason is None:
-                self._ending.cancel()
-            else:
-                self._fail(reason)
-            return
-        error = root.exception()
-        if isinstance(error, ContinueAsNew):
-            if self.is_cancelled_between_parts():
-                self._ending.cancel()
-            else:
-                self._ending.start_again(error.input)
-            return
-        if error is not None:
-            self._fail(error)
-            return
-        self._ending.complete(*root.result())
+        self.ending.take_back(rolled_back(self._rollback.to, True, self._rollback.anew))
 
     def _fail(self, error: BaseException) -> None:
-        if not (self._ending.begun or self.closed):
-            self._ending.fail(error)
+        if not (self.ending.begun or self.closed):
+            self.ending.fail(error)
 
     def _check_openings(self) -> None:
-        for operation, opening in self._replay.check_openings(self._operations):
+        for operation, opening in self._replay.check_openings(self.code.operations):
             self._openings.given_up(operation, opening)
 
     def _on_loop_exception(self, context: dict[str, Any]) -> None:

@@ -98,7 +98,7 @@ class WorkflowBase(Waits, ChildCalls, Generic[Ctx_co]):
     def now(self) -> datetime:
         """The time of the last thing that happened to the run, in UTC: the same in every replay."""
         self._check("now")
-        return datetime.fromtimestamp(self._execution.now, UTC)
+        return datetime.fromtimestamp(self._code.now, UTC)
 
     def uuid(self, name: str | None = None) -> UUID:
         """A random-looking UUID that is the same in every replay."""
@@ -110,7 +110,7 @@ class WorkflowBase(Waits, ChildCalls, Generic[Ctx_co]):
         It derives from the run, the branch and the last completed operation; a name tells several apart.
         """
         self._check("random")
-        return random.Random(self._execution.seed(name or ""))
+        return random.Random(self._code.seed(name or ""))
 
     def patched(self, change: str) -> bool:
         """Whether this run takes a changed path: true for runs that get here for the first time with the change.
@@ -127,7 +127,7 @@ class WorkflowBase(Waits, ChildCalls, Generic[Ctx_co]):
                 f"{change!r:.80} cannot name a change.",
                 hint=f"Use printable text of 1 to {MAX_STEP_NAME} characters.",
             )
-        return self._execution.patched(change)
+        return self._code.patched(change)
 
     def emit(self, event: str, data: Any = MISSING) -> None:
         """Record an event of one's own in the run's history, where people and programs that follow it see it.
@@ -142,7 +142,7 @@ class WorkflowBase(Waits, ChildCalls, Generic[Ctx_co]):
             SerializationError: the data cannot be recorded.
         """
         self._check("emit")
-        self._execution.emit(event, data, self._execution.place(sys._getframe(1)))
+        self._code.emit(event, data, self._code.place(sys._getframe(1)))
 
     def progress(self, done: float, total: float | None = None, message: str | None = None) -> None:
         """Say how far the run has come: recorded as `emit` does, and read by `run.progress()`.
@@ -153,7 +153,7 @@ class WorkflowBase(Waits, ChildCalls, Generic[Ctx_co]):
             message: one line for people.
         """
         self._check("progress")
-        self._execution.progress(done, total, message, self._execution.place(sys._getframe(1)))
+        self._code.progress(done, total, message, self._code.place(sys._getframe(1)))
 
     @overload
     def compensate(
@@ -219,7 +219,7 @@ class WorkflowBase(Waits, ChildCalls, Generic[Ctx_co]):
         """
         self._check_name(step)
         limit = None if timeout is None else seconds(timeout)
-        self._execution.compensate(step, target, data, self._execution.place(sys._getframe(1)), retry, limit)
+        self._code.compensate(step, target, data, self._code.place(sys._getframe(1)), retry, limit)
 
     def continue_as_new(self, data: Any = MISSING) -> NoReturn:
         """Start the run again with a new input, and leave its history behind: for runs that live long.
@@ -234,7 +234,7 @@ class WorkflowBase(Waits, ChildCalls, Generic[Ctx_co]):
             InvalidInputError: data does not fit the workflow's input.
         """
         self._check("continue_as_new")
-        raise ContinueAsNew(self._execution.next_input(data))
+        raise ContinueAsNew(self._code.next_input(data))
 
     @property
     def run_id(self) -> RunId:
@@ -367,7 +367,7 @@ class Workflow(WorkflowBase[Ctx_co]):
         if queued:
             operation.queue = queue_name(self._execution.run.workflow, step)
             operation.awaited = await_result
-            operation.job_id = self._execution.job_id(operation.key)
+            operation.job_id = self._execution.identities.job_id(operation.key)
         if compensate is not None:
             operation.compensate = compensate
             self._execution.course.compensations.wanted = True

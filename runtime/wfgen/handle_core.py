@@ -22,6 +22,7 @@ class HandleCore:
 
     def __init__(self, execution: Execution) -> None:
         self._execution = execution
+        self._code = execution.code
         self._refusals = 0
         """How often it was asked for something after the run was dropped."""
 
@@ -36,7 +37,7 @@ class HandleCore:
     def _reserve(self, step: str, form: str, target: str | None = None) -> Operation:
         self._check_name(step)
         frame = sys._getframe(2 if form in STEP_FORMS else 3)
-        return self._execution.reserve(step, form, self._execution.place(frame), target)
+        return self._code.reserve(step, form, self._code.place(frame), target)
 
     def _check(self, what: str) -> None:
         closed = self._execution.closed

@@ -46,14 +46,17 @@ class Heartbeat:
         self._loop = asyncio.get_running_loop()
         self._stop: Callable[[], None] | None = None
         self._closed = False
+        self._is_failing = False
         self._ticker: asyncio.TimerHandle | None = None
         self._tick_at = began
         self._until = began + lease * 0.9
+        self._is_over = False
+        """Whether the lease is lost, for good: what is given up must not look as if it were held again."""
 
     @property
     def valid(self) -> bool:
         """Whether this process may still act for its runs, by its own clock."""
-        return self._environment.clock.monotonic() < self._until
+        return not self._is_over and self._environment.clock.monotonic() < self._until
 
     def start(self) -> None:
         """Begin to tick and to renew."""
@@ -69,8 +72,13 @@ class Heartbeat:
             await self._loop.run_in_executor(None, self._stop)
 
     def _tick(self) -> None:
-        self._tick_at = self._environment.clock.monotonic()
-        self._ticker = self._loop.call_later(self._lease / 6, self._tick)
+        now = self._environment.clock.monotonic()
+        if now >= self._until:  # a renewal may be on its way, and for how long nobody knows
+            self._is_over = True
+            self._lapsed()
+            return
+        self._tick_at = now
+        self._ticker = self._loop.call_later(min(self._lease / 6, self._until - now), self._tick)
 
     def _beat(self) -> bool:
         """Renew the lease, on the heartbeat thread; whether to go on."""
@@ -82,15 +90,17 @@ class Heartbeat:
             try:
                 renewed = self._store.renew(self._process_id, self._lease)
             except StoreError as error:
-                log.warning("the lease could not be renewed: %s", error)
+                level = logging.DEBUG if self._is_failing else logging.WARNING
+                log.log(level, "the lease could not be renewed: %s", error)
+                self._is_failing = True
                 renewed = began < self._until
             else:
+                self._is_failing = False
                 if renewed:
                     self._until = began + self._lease * 0.9
         if renewed or self._closed:
-            return not self._closed
-        # For good: what is given up now must not look as if it were held again by the next renewal.
-        self._until = float("-inf")
+            return not self._closed and not self._is_over
+        self._is_over = True
         with contextlib.suppress(RuntimeError):  # the loop was closed under us
             self._loop.call_soon_threadsafe(self._lapsed)
         return False

@@ -14,7 +14,7 @@ from wfgen.events import Event
 from wfgen.operations import Operation
 from wfgen.queued import OpenJobs
 from wfgen.recorder import Recorder
-from wfgen.store.protocol import HookRecord, Message, RunRecord
+from wfgen.store.records import HookRecord, Message, RunRecord
 
 log = logging.getLogger("wfgen.engine")
 

@@ -11,7 +11,7 @@ from wfgen.events import Event
 from wfgen.lifecycle import Handler, RunUpdate
 from wfgen.operations import Operation
 from wfgen.registry import Registry
-from wfgen.store.protocol import Append, Verdict
+from wfgen.store.records import Append, Verdict
 from wfgen.worker_process import OpenProcess
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from wfgen.checkpoints import effects_origin, marker, seed_origin, seeds
 from wfgen.events import Event
 from wfgen.ids import HookToken, JobId
 from wfgen.loop import BranchTask
-from wfgen.store.protocol import RunRecord
+from wfgen.store.records import RunRecord
 
 
 class Identities:

@@ -28,6 +28,11 @@ class JobProgress:
         """Jobs of which a report was kept just now, with what ends the pause after that."""
         self._kept: dict[JobId, object] = {}
         """What was kept last of those."""
+        self._turns: dict[JobId, asyncio.Lock] = {}
+
+    def turn(self, work: JobWork) -> asyncio.Lock:
+        """To be held while a report is kept: one that takes long must not come after the next one."""
+        return self._turns.get(work.record.job_id) or asyncio.Lock()
 
     def reported(self, work: JobWork) -> None:
         """A job has reported something; called in any thread."""
@@ -38,6 +43,7 @@ class JobProgress:
         """A job is no longer worked here."""
         job_id = work.record.job_id
         self._kept.pop(job_id, None)
+        self._turns.pop(job_id, None)
         if (pause := self._pauses.pop(job_id, None)) is not None:
             pause.cancel()
 
@@ -48,6 +54,7 @@ class JobProgress:
             return
         if last is not None and last is not self._kept.get(job_id):
             self._kept[job_id] = last
+            self._turns.setdefault(job_id, asyncio.Lock())
             self._pauses[job_id] = self._loop.call_later(REPORT, self._go_on, work)
             self._keep(work, last[0])
 

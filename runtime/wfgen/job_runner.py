@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from concurrent.futures import Future as ThreadFuture
 from typing import TYPE_CHECKING, Any
 
@@ -29,8 +29,8 @@ from wfgen.ids import JobId
 from wfgen.job_progress import JobProgress
 from wfgen.job_work import JobWork
 from wfgen.runinfo import RunInfo
-from wfgen.store.jobs import JobEnd, JobRecord
-from wfgen.store.protocol import LEFT_ALONE
+from wfgen.store.jobs import JobEnd, JobRecord, NewJob
+from wfgen.store.records import LEFT_ALONE
 from wfgen.surroundings import Surroundings
 
 if TYPE_CHECKING:
@@ -72,6 +72,8 @@ class JobRunner:
         self._idle = asyncio.Event()
         self._idle.set()
         self._is_leaving = False
+        self._is_full = False
+        """Whether there was no room when it looked last."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._background: set[asyncio.Task[None]] = set()
 
@@ -90,13 +92,23 @@ class JobRunner:
         """Whether something is being recorded of its jobs."""
         return bool(self._background)
 
+    def refuse(self, workers: Collection[str]) -> None:
+        """Take no jobs of some workers."""
+        self._refused.update(workers)
+
     def start(self) -> None:
         """Begin to take jobs."""
         self._tasks = {self._loop.create_task(self._claim()), self._loop.create_task(self._watch())}
 
+    def put(self, jobs: Collection[NewJob]) -> None:
+        """A run of this process has put jobs on queues."""
+        if self._serving.takes_jobs or any(job.expires_at is not None for job in jobs):
+            self.wake.set()
+
     def changed(self) -> None:
         """Something was written to the store: there may be a job to take, or one to stop."""
-        self.wake.set()
+        if self._serving.takes_jobs:
+            self.wake.set()
         self._stir.set()
 
     async def leave(self) -> None:
@@ -145,7 +157,12 @@ class JobRunner:
 
     def requeue(self, work: JobWork, delay: float, failed: JobEnd | None) -> None:
         job, due = work.record, self.time() + delay
-        self._record(work, lambda: self._engine.store.requeue_job(job.job_id, job.epoch, due, failed))
+
+        async def requeue() -> None:
+            await self._engine.store.requeue_job(job.job_id, job.epoch, due, failed)
+            self.wake.set()
+
+        self._record(work, requeue)
 
     def forget(self, work: JobWork) -> None:
         job_id = work.record.job_id
@@ -159,7 +176,8 @@ class JobRunner:
             work.thread.add_done_callback(lambda _: self._threads.pop(job_id, None))
         if not self._at_work:
             self._idle.set()
-        self.wake.set()
+        if self._is_full:
+            self.wake.set()
 
     # Recording.
 
@@ -194,11 +212,12 @@ class JobRunner:
 
     async def _keep(self, work: JobWork, encoded: bytes) -> None:
         try:
-            await self._engine.store.report_job(work.record.job_id, work.record.epoch, encoded)
+            async with self._progress.turn(work):
+                await self._engine.store.report_job(work.record.job_id, work.record.epoch, encoded)
         except LeaseLostError:
             self._stir.set()
         except StoreError as error:
-            log.warning("what %r reports is not kept: %s", work, error)
+            log.log(self._engine.level_of(error), "what %r reports is not kept: %s", work, error)
 
     # Claiming.
 
@@ -211,7 +230,7 @@ class JobRunner:
                 due = await self._claim_due()
                 pause = FIRST_RETRY
             except Exception as error:
-                level = engine.level_of(error)
+                level = engine.level_of(error, "jobs")
                 log.log(level, "no job can be claimed: %s", error, exc_info=not isinstance(error, WfgenError))
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, SOON)
@@ -246,9 +265,11 @@ class JobRunner:
                 return float("inf")
             await engine.renew_membership()
             limit = min(self.free, BATCH)
+            self._is_full = limit == 0
             claimed = await engine.store.claim_jobs(
                 engine.process_id, workers, limit, queues=serving.queues, families=families
             )
+            engine.outage.over("jobs")
             for record in claimed:
                 self._take(record)
             if limit == 0:

@@ -185,8 +185,9 @@ class JobWork(Work):
                 self._host.forget(self)
 
     def lost(self) -> None:
+        # It has not begun. If no other process has it by now, the lease may be renewed yet: it would stay held.
         if self._takes_end():
-            self._host.forget(self)
+            self._host.requeue(self, 0.0, None)
 
     def _can_begin_elsewhere(self) -> bool:
         """Whether nothing of the attempt goes on here, and it may begin a second time."""
@@ -201,7 +202,7 @@ class JobWork(Work):
 
     def _end(self, end: JobEnd) -> None:
         if self.stopping == "lost":
-            self.lost()
+            self.cancelled(end.attempt)
         elif self._takes_end():
             self._host.finish(self, end)
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from wfgen.events import COMPLETIONS, Event
 from wfgen.runinfo import RunInfo
-from wfgen.store.protocol import Append, Claimed, RunStatus
+from wfgen.store.records import Append, Claimed, RunStatus
 from wfgen.threads import in_thread
 
 log = logging.getLogger("wfgen.engine")

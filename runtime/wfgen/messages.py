@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from wfgen.claims import SOON
 from wfgen.errors import StoreError
 from wfgen.ids import RunId
-from wfgen.store.protocol import Message
+from wfgen.store.records import Message
 
 if TYPE_CHECKING:
     from wfgen.engine import Engine

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from wfgen.errors import InvalidInputError
 from wfgen.ids import RunId
 from wfgen.names import is_key
-from wfgen.store.protocol import NewRun
+from wfgen.store.records import NewRun
 
 
 def new_run(

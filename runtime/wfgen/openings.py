@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import functools
+from typing import Any
 
+from wfgen.causes import caused_by
 from wfgen.children import OpenChildren
 from wfgen.deadlines import Deadlines
+from wfgen.definitions import MISSING
+from wfgen.errors import HookTimeoutError
 from wfgen.events import Event
+from wfgen.failures import Failures, recorded_error
 from wfgen.hooks import OpenHooks
 from wfgen.operations import CHILD_FORMS, HOOK_FORMS, STEP_FORMS, Operation
 from wfgen.queued import OpenJobs
@@ -26,6 +31,7 @@ class Openings:
         children: OpenChildren,
         jobs: OpenJobs,
         steps: OpenSteps,
+        errors: Failures,
     ) -> None:
         self._recorder = recorder
         self._deadlines = deadlines
@@ -33,6 +39,7 @@ class Openings:
         self._children = children
         self._jobs = jobs
         self._steps = steps
+        self._errors = errors
 
     def open(self, operation: Operation, opening: Event | None) -> None:
         """Begin an operation that the code waits for, or take it up as it was recorded."""
@@ -86,6 +93,25 @@ class Openings:
             self._children.replayed(operation.key)
         elif operation.form in STEP_FORMS:
             self._jobs.ended(operation.key)
+
+    def settle(self, operation: Operation, event: Event, value: Any) -> None:
+        """Give the code what it waits for; `value` is the decoded result, `MISSING` where it is not at hand."""
+        match event.type:
+            case "step_failed":
+                error = recorded_error(operation, event)
+                if operation.on_error == "continue":
+                    operation.future.set_result(self._errors.add(error))
+                else:
+                    operation.future.set_exception(error)
+            case "hook_timed_out":
+                late = HookTimeoutError(f"hook {operation.name!r} ({operation.place}) was not resumed in time.")
+                operation.future.set_exception(caused_by(late, operation.key))
+            case "timer_fired":
+                operation.future.set_result(None)
+            case "child_completed" | "child_failed":
+                self._children.settle(operation, event)
+            case _:
+                operation.future.set_result(operation.result_of(event) if value is MISSING else value)
 
     @property
     def waiting(self) -> bool:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from wfgen.codec import Codec
     from wfgen.events import Event
     from wfgen.execution import Execution
-    from wfgen.store.protocol import NewRun
+    from wfgen.store.records import NewRun
     from wfgen.surroundings import Surroundings
 
 STEP_FORMS = frozenset({"rpc", "inline"})
@@ -181,7 +181,7 @@ class Operation(Work):
         """Say that the code waits for it, once."""
         if not self.asked:
             self.asked = True
-            self.execution.asked(self)
+            self.execution.code.asked.append(self)
 
     def result_of(self, event: Event) -> Any:
         """The result that a `step_completed` event of this step holds; a new object each time.
@@ -226,7 +226,7 @@ class Operation(Work):
 
     @property
     def effect_key(self) -> str:
-        return self.idempotency_key or self.execution.idempotency_key(self.key)
+        return self.idempotency_key or self.execution.identities.idempotency_key(self.key)
 
     @property
     def is_given_up(self) -> bool:

@@ -19,7 +19,7 @@ from wfgen.operations import Operation
 from wfgen.recorder import Recorder
 from wfgen.steps import OpenSteps
 from wfgen.store.jobs import JobEnd, NewJob
-from wfgen.store.protocol import Message
+from wfgen.store.records import Message
 from wfgen.work import Part
 
 _KEPT = ("traceback", "timed_out", "interrupted", "expired", "discarded")

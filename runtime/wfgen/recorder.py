@@ -8,7 +8,7 @@ from typing import Any
 from wfgen.events import COMPLETIONS, Event, EventType
 from wfgen.host import Host
 from wfgen.operations import Operation
-from wfgen.store.protocol import Append, RunRecord, RunStatus, Verdict
+from wfgen.store.records import Append, RunRecord, RunStatus, Verdict
 
 
 class Recorder:

@@ -153,6 +153,12 @@ class Registry:
             self._workers[worker_id] = found = loaded
         return found
 
+    def workers_of(self, name: str, version: str) -> list[str]:
+        """Ids of the workers that the graph of a workflow names; without those that are not there at all."""
+        graph = self.graph(name, version)
+        named = [step.target for step in graph.steps if step.form == "rpc"] if graph is not None else []
+        return [worker for worker in dict.fromkeys(named) if worker is not None and worker in self._workers]
+
     def load_workers(self, name: str, version: str) -> None:
         """Load the workers that the graph of a workflow names, so that a file that does not load is seen before a run.
 
@@ -162,11 +168,8 @@ class Registry:
             DefinitionError: a file does not define its worker any more.
             Exception: whatever a file raises.
         """
-        graph = self.graph(name, version)
-        for step in () if graph is None else graph.steps:
-            if step.form == "rpc" and isinstance(self._workers.get(step.target or ""), WorkerSource):
-                assert step.target is not None
-                self.worker(step.target)
+        for worker in self.workers_of(name, version):
+            self.worker(worker)
 
     def worker_of(self, function: Any) -> str | None:
         """The id under which a module-level function is registered as a worker, if it is. Loads all workers once."""

@@ -11,7 +11,7 @@ from wfgen.divergence import divergence, reproduces
 from wfgen.errors import DivergenceError
 from wfgen.events import COMPLETIONS, OPENINGS, Event
 from wfgen.operations import Operation
-from wfgen.store.protocol import RunRecord
+from wfgen.store.records import RunRecord
 
 _IDS = {"hook_created": "token", "child_started": "run_id", "job_created": "job_id"}
 

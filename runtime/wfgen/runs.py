@@ -15,7 +15,7 @@ from wfgen.history import HistoryEntry, entries
 from wfgen.ids import RunId
 from wfgen.step_states import StepState
 from wfgen.store.jobs import JobRecord
-from wfgen.store.protocol import HookRecord, RunRecord
+from wfgen.store.records import HookRecord, RunRecord
 
 if TYPE_CHECKING:
     from wfgen.engine import Engine
@@ -100,7 +100,7 @@ class Run(Generic[O]):
 
     async def cancel(self) -> None:
         """Ask it to stop; raises RunStateError when it is finished. A paused run goes on to do so."""
-        await self._engine.cancel(self.id)
+        await self._engine.controls.cancel(self.id)
 
     async def pause(self) -> Literal["sent", "duplicate"]:
         """Let nothing new begin; steps at work end and are recorded, timers and messages wait.
@@ -197,4 +197,4 @@ class HookRef(Generic[P]):
         """
         engine = self._run._engine
         encoded = engine.codec.validate(payload, self._payload, f"the payload of hook {self._name!r}")
-        return await engine.resume(encoded, run_id=self._run.id, name=self._name)
+        return await engine.controls.resume_hook(encoded, run_id=self._run.id, name=self._name)

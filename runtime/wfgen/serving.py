@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING
 from wfgen.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from wfgen.loading import Unloadable
     from wfgen.registry import Registry
+
+REASON = 500
+"""Characters that are said of why a source does not load."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +64,29 @@ class Serving:
         """Ids of the workers whose jobs it takes."""
         return [worker for worker in registry.workers if self.workers is None or worker in self.workers]
 
-    def describe(self, registry: Registry, concurrency: int, *, own: bool = False) -> str:
+    def describe(
+        self, registry: Registry, concurrency: int, unloadable: Unloadable | None = None, *, own: bool = False
+    ) -> str:
         """As JSON, for others to read: workflows as (name, version), workers, queues (null for all), concurrency.
 
-        `own` says that it takes these of the runs alone that are started through it, and of their children.
+        Args:
+            registry: what there is.
+            concurrency: how many jobs at once.
+            unloadable: what of it the process cannot load: it is named with the reason instead.
+            own: whether it takes these of the runs alone that are started through it, and of their children.
         """
+        workflows = {} if unloadable is None else unloadable.workflows
+        workers = {} if unloadable is None else unloadable.workers
         return json.dumps(
             {
-                "workflows": self.pairs(registry),
-                "workers": self.worker_ids(registry),
+                "workflows": [pair for pair in self.pairs(registry) if pair not in workflows],
+                "workers": [worker for worker in self.worker_ids(registry) if worker not in workers],
                 "queues": None if self.queues is None else sorted(self.queues),
                 "concurrency": concurrency,
                 "own": own,
+                "unloadable": {
+                    "workflows": [(*pair, reason[:REASON]) for pair, reason in workflows.items()],
+                    "workers": [(worker, reason[:REASON]) for worker, reason in workers.items()],
+                },
             }
         )

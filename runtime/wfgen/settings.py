@@ -79,8 +79,8 @@ class Settings(BaseModel):
     """What workflow code may and must not call."""
     strict: bool = False
     """Whether warnings count as errors."""
-    engine: str = "sqlite:///.wfgen/wfgen.db"
-    """The engine as a URL. A relative SQLite path starts at the project root."""
+    engine: str = Field(default="sqlite:///.wfgen/wfgen.db", repr=False)
+    """The engine as a URL, which may hold a password. A relative SQLite path starts at the project root."""
     lease: str = "15s"
     """How long a process may be silent before another takes its runs over."""
     payload_limit: int = Field(default=2_097_152, gt=0)

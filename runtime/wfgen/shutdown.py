@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import sys
+import threading
 import weakref
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
@@ -20,7 +22,7 @@ _listening: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Signals] = weak
 class Signals:
     """SIGINT and SIGTERM, as the running loop hears them. Several may listen on one loop."""
 
-    def __init__(self, at_once: Callable[[], None] | None = None) -> None:
+    def __init__(self, at_once: Callable[[signal.Signals], None] | None = None) -> None:
         self._at_once = at_once
         self.first = asyncio.Event()
         """Set when the process is asked to end."""
@@ -28,31 +30,33 @@ class Signals:
         """Set when it is asked again: at once."""
         self.listeners = 0
 
-    def arrived(self) -> None:
+    def arrived(self, number: signal.Signals) -> None:
         """A signal has come."""
         if not self.first.is_set():
             self.first.set()
             return
         self.second.set()
         if self._at_once is not None:
-            self._at_once()
+            self._at_once(number)
 
 
 @contextlib.contextmanager
-def listening(at_once: Callable[[], None] | None = None) -> Iterator[Signals]:
-    """Hear signals on the running loop, in place of what they do otherwise; never, where only the main thread may.
+def listening(at_once: Callable[[signal.Signals], None] | None = None) -> Iterator[Signals]:
+    """Hear signals on the running loop, in place of what they do otherwise.
+
+    Never in another thread than the main one, which alone may, and not on Windows, whose loops cannot.
 
     Args:
-        at_once: called at the second one.
+        at_once: called at the second one, with it.
     """
     loop = asyncio.get_running_loop()
     signals = _listening.get(loop)
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    is_heard = sys.platform != "win32" and threading.current_thread() is threading.main_thread()
+    numbers = (signal.SIGINT, signal.SIGTERM) if is_heard else ()
     if signals is None:
         signals = _listening[loop] = Signals(at_once)
-        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):  # Windows; not in the main thread
-            for number in numbers:
-                loop.add_signal_handler(number, signals.arrived)
+        for number in numbers:
+            loop.add_signal_handler(number, signals.arrived, number)
     signals.listeners += 1
     try:
         yield signals
@@ -60,9 +64,8 @@ def listening(at_once: Callable[[], None] | None = None) -> Iterator[Signals]:
         signals.listeners -= 1
         if not signals.listeners:
             del _listening[loop]
-            with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
-                for number in numbers:
-                    loop.remove_signal_handler(number)
+            for number in numbers:
+                loop.remove_signal_handler(number)
 
 
 async def until_stopped(engine: Engine, drain_timeout: Duration) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from wfgen.checkpoints import current_part, undone
 from wfgen.events import COMPLETIONS, OPENINGS, Event
-from wfgen.store.protocol import FINISHED
+from wfgen.store.records import FINISHED
 
 if TYPE_CHECKING:
     from wfgen.graph import Graph, GraphStep

@@ -7,9 +7,11 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from wfgen.errors import StoreError
+from wfgen.origins import Origins
 
 if TYPE_CHECKING:
-    from wfgen.store.protocol import RunStatus, Store
+    from wfgen.store.protocol import Store
+    from wfgen.store.records import RunStatus
 
 log = logging.getLogger("wfgen.engine")
 
@@ -18,16 +20,19 @@ SHOWN = 100
 """Runs that are counted at most."""
 
 
-async def tell_of_strangers(store: Store, known: Collection[tuple[str, str]]) -> None:
-    """Log which unfinished runs of a store a process cannot work.
+async def tell_of_strangers(store: Store, package: str, known: Collection[tuple[str, str]]) -> None:
+    """Log which unfinished runs of a store a process cannot work; not those of other projects.
 
     Args:
         store: where they are.
+        package: import name of the process's generated package.
         known: name and version of the workflows that the process has.
     """
     try:
-        for workflow, version in await store.workflows():
-            if (workflow, version) in known:
+        unknown = [pair for pair in await store.workflows() if pair not in known]
+        origins = Origins(await store.definitions() if unknown else (), package, known)
+        for workflow, version in unknown:
+            if origins.stranger(workflow, version) is not None:
                 continue
             runs = len(await store.list_runs(workflow=workflow, version=version, status=UNFINISHED, limit=SHOWN))
             if runs:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 from collections.abc import Collection
 
 from wfgen.errors import StoreError, StoreUnreachableError
-from wfgen.store.protocol import FINISHED, RunRecord, Store
+from wfgen.outage import Outage
+from wfgen.store.protocol import Store
+from wfgen.store.records import FINISHED, Append, RunRecord
 
 log = logging.getLogger("wfgen.engine")
 
@@ -21,21 +24,34 @@ class Waiters:
     Args:
         store: where they look.
         local: ids of the runs that this process works; nobody needs to look for those.
+        outage: tells of a store that cannot be reached.
     """
 
-    def __init__(self, store: Store, local: Collection[str]) -> None:
+    def __init__(self, store: Store, local: Collection[str], outage: Outage) -> None:
         self._store = store
         self._local = local
+        self._outage = outage
         self._waiting: dict[str, set[asyncio.Future[RunRecord | None]]] = {}
         self._is_looking = self._is_stale = False
 
-    async def finished(self, run_id: str) -> RunRecord:
+    async def finished(self, run_id: str, timeout: float | None = None) -> RunRecord:
         """Wait until a run is finished. A server that cannot be reached for a while is waited for as well.
 
         Raises:
+            TimeoutError: it took longer than `timeout` seconds.
             UnknownRunError: there is no such run.
             StoreError: the engine was closed meanwhile.
         """
+        try:
+            async with asyncio.timeout(timeout):
+                return await self._finished(run_id)
+        except TimeoutError:
+            record = await self._store.get_run(run_id)  # no time to look is no reason not to see that it is finished
+            if record.status in FINISHED:
+                return record
+            raise TimeoutError(f"run {run_id} is {record.status} after {timeout:g} s; it goes on.") from None
+
+    async def _finished(self, run_id: str) -> RunRecord:
         pause = FIRST_RETRY
         while True:
             # Before the look, so that nothing is missed between the two.
@@ -45,6 +61,7 @@ class Waiters:
             try:
                 if run_id not in self._local:
                     record = await self._store.get_run(run_id)
+                    self._outage.over("results")
                     if record.status in FINISHED:
                         return record
                     pause = FIRST_RETRY
@@ -52,7 +69,8 @@ class Waiters:
                 if told is not None:
                     return told
             except StoreUnreachableError as error:
-                log.warning("whether run %s is finished is asked again in %g s: %s", run_id, pause, error)
+                level = self._outage.level(error)
+                log.log(level, "whether run %s is finished is asked again in %g s: %s", run_id, pause, error)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, LAST_RETRY)
             finally:
@@ -60,9 +78,22 @@ class Waiters:
                 if not waiting and self._waiting.get(run_id) is waiting:
                     del self._waiting[run_id]
 
-    def tell(self, record: RunRecord) -> None:
-        """This process has finished a run."""
-        self._wake(record.run_id, record)
+    def tell(self, run: RunRecord, last: Append) -> None:
+        """This process has finished a run, with this append."""
+        assert last.status is not None
+        error_type, error, error_code = last.error or (None, None, None)
+        record = dataclasses.replace(
+            run,
+            status=last.status,
+            output=last.output,
+            error_type=error_type,
+            error=error,
+            error_code=error_code,
+            owner=None,
+            updated_at=last.events[-1].time,
+            finished_at=last.events[-1].time,
+        )
+        self._wake(run.run_id, record)
 
     @property
     def has_any(self) -> bool:

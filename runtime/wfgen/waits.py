@@ -23,7 +23,7 @@ class Waits(HandleCore):
 
     def sleep(self, step: str, duration: Duration, *, description: str | None = None) -> Coroutine[Any, Any, None]:
         """Wait durably: the time that is left is kept across restarts."""
-        return self._sleep(step, "sleep", self._execution.now + seconds(duration))
+        return self._sleep(step, "sleep", self._code.now + seconds(duration))
 
     def sleep_until(self, step: str, when: datetime, *, description: str | None = None) -> Coroutine[Any, Any, None]:
         """Wait durably until a time with a time zone."""
@@ -73,7 +73,7 @@ class Waits(HandleCore):
         self, step: str, form: str, model: Any, timeout: Duration | None, validator: Callable[[Any], object] | None
     ) -> Operation:
         wait = self._execution.definition.hook_timeout if timeout is None else seconds(timeout)
-        due = self._execution.now + (HOOK_TIMEOUT if wait is None else wait)
+        due = self._code.now + (HOOK_TIMEOUT if wait is None else wait)
         operation = self._reserve(step, form)
         operation.due = due
         operation.annotation = model

@@ -229,7 +229,7 @@ class Wfgen:
         for process in self.processes:
             if process.poll() is None:
                 process.send_signal(signal.SIGKILL)
-            process.wait(10)
+            process.wait(60)
 
 
 def until(condition: Any, *, seconds: float = 60.0) -> Any:

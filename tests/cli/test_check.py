@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from wfgen_cli.codes import summaries
+
+from ..libraries import share
 
 WARNED = """\
 from wfgen import Workflow, define_workflow
@@ -20,6 +23,12 @@ async def one(workflow: Workflow, name: str) -> None:
     await workflow.do(name, lambda: 1)
 """
 UNAWAITED = WARNED.replace("await workflow.do(name,", 'workflow.do("x",')
+
+
+@pytest.fixture(autouse=True)
+def _quick_types(request: pytest.FixtureRequest, libraries: Path) -> None:
+    for name in {"shop", "empty"} & set(request.fixturenames):
+        share(libraries, request.getfixturevalue(name).folder)
 
 
 def test_clean(shop: Any) -> None:

@@ -82,7 +82,7 @@ def test_processes(shop: Any, until: Any) -> None:
     assert [one["name"] for one in member["workflows"]] == ["approve", "broken", "nap", "order"]
     assert (member["workers"], member["queues"]) == (["stock.reserve"], None)
     worker.send_signal(signal.SIGKILL)
-    worker.wait(20)
+    worker.wait(60)
     gone = _findings(shop, "process")[0]
     assert gone["state"] == "info"
     assert "ended" in gone["message"]

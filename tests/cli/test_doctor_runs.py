@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from wfgen.ids import HookToken, RunId
-from wfgen.store.protocol import HookRecord, NewRun
+from wfgen.store.records import HookRecord, NewRun
 
 from .desk import Desk, prepare
 
@@ -84,7 +84,10 @@ def test_a_run_that_nobody_can_take(stored_shop: Any) -> None:
     assert "is not defined here" in gone["message"]
     assert "wfgen runs terminate" in gone["hint"]
     problems = [one for one in topic(stored_shop, "runs", code=1) if one["state"] == "problem"]
-    assert [one["run_ids"] for one in problems] == [["run_gone"]], "the other one was started just now"
+    assert [one["run_ids"] for one in problems] == [["run_gone"]]
+    (fresh,) = [one for one in topic(stored_shop, "runs", code=1) if one["state"] == "info"]
+    assert (fresh["run_ids"], fresh["hint"]) == (["run_here"], "Start `wfgen worker`."), "it was started just now"
+    assert fresh["message"].startswith("no live process serves workflow 'nap' version '1'")
 
 
 def test_a_version_that_another_project_serves_is_no_trouble(stored_shop: Any) -> None:
@@ -127,9 +130,10 @@ def test_leases_that_have_lapsed(stored_shop: Any) -> None:
     """B14, D16: a process that is silent is marked, and its runs and jobs say who could take them over, or nobody."""
 
     async def scenario(desk: Desk) -> None:
-        process = await desk.process(lease=0.01)
+        process = await desk.process()
         await desk.run("run_l")
         await desk.hold(process)
+        desk.fall_silent(process)
 
     prepare(stored_shop, scenario)
     (member,) = stored_shop.ask("workers", "list", "--json")

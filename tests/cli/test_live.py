@@ -22,7 +22,7 @@ def start(shop: Any, until: Any, *names: str) -> list[str]:
     worker = shop.start("worker")
     until(lambda: {r["status"] for r in shop.ask("runs", "list", "--json")} == {"waiting"})
     worker.kill()
-    worker.wait(10)
+    worker.wait(60)
     return ids
 
 

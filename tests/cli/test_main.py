@@ -36,7 +36,7 @@ def test_version_is_light() -> None:
         "print([m for m in ('libcst', 'jinja2', 'pydantic', 'rich', 'watchdog', 'asyncio', 'wfgen', 'wfgen_inspector',"
         " 'wfgen_codegen') if m in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.stdout.splitlines()[1:] == ["[]"], done.stdout + done.stderr
 
 
@@ -120,7 +120,7 @@ def test_internal_error(empty: Any) -> None:
             [sys.executable, "-c", code],
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=60,
             env=empty.environment({"WFGEN_DEBUG": debug}),
         )
         assert done.returncode == 2
@@ -133,7 +133,7 @@ def test_internal_error(empty: Any) -> None:
 def test_closed_pipe(empty: Any) -> None:
     """A reader that goes away early is no reason to complain."""
     command = f"'{WFGEN}' explain | head -n 1"
-    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=30, env=empty.environment())
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60, env=empty.environment())
     assert done.stdout.startswith("CODE")
     assert done.stderr == ""
 
@@ -151,7 +151,7 @@ def test_output_that_cannot_be_written(empty: Any, words: str, target: str, unbu
         cwd=empty.folder,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         env=empty.environment({"PYTHONUNBUFFERED": unbuffered}),
     )
     assert done.returncode == 2
@@ -165,7 +165,7 @@ def test_nobody_listens_to_stderr(empty: Any) -> None:
     """Without standard error, notes are dropped and do not get into the output."""
     command = f"'{WFGEN}' list --json 2>&-"
     done = subprocess.run(
-        ["sh", "-c", command], cwd=empty.folder, capture_output=True, text=True, timeout=30, env=empty.environment()
+        ["sh", "-c", command], cwd=empty.folder, capture_output=True, text=True, timeout=60, env=empty.environment()
     )
     assert done.returncode == 0
     assert json.loads(done.stdout)["workflows"] == []
@@ -195,7 +195,7 @@ def _on_terminal(words: list[str], folder: Path, env: dict[str, str]) -> str:
             break
         text += part
     os.close(ours)
-    process.wait(30)
+    process.wait(60)
     return text.decode()
 
 

@@ -14,9 +14,9 @@ from wfgen.environment import Environment
 from wfgen.errors import StoreError
 from wfgen.ids import RunId
 from wfgen.store.engines import open_store
-from wfgen.store.protocol import NewRun
-from wfgen.store.schema import MIGRATIONS
+from wfgen.store.records import NewRun
 from wfgen.store.sqlite import SQLiteStore
+from wfgen.store.sqlite.schema import MIGRATIONS
 
 NOW = len(MIGRATIONS)
 

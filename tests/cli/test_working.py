@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 
 TEA = '{"item": "tea"}'
@@ -49,6 +50,31 @@ def test_nobody_works(shop: Any, until: Any) -> None:
     shop.start("worker")
     until(lambda: shop.ask("runs", "show", run_id, "--json")["status"] == "cancelled")
     assert shop.inside("start", "nap").stderr == ""
+
+
+def test_sources_that_have_changed_since_the_prebuild(shop: Any) -> None:
+    """Who works or starts is told in one line, on stderr; a copy, and what was not generated here, are no change."""
+    told = "warning[WF601]: shop/orders.workflow.py changed since the package was generated: run `wfgen prebuild`.\n"
+    start = ("start", "nap", "--json")
+    assert "WF601" not in shop(*start).stderr
+    source = shop.folder / "shop/orders.workflow.py"
+    os.utime(source, (1, 1))
+    assert "WF601" not in shop(*start).stderr
+    shop.replace("shop/orders.workflow.py", "Reserve and bill.", "Reserve, then bill.")
+    for words in (start, ("run", "order", "--input", TEA, "--json"), ("worker", "--until-idle")):
+        done = shop(*words)
+        assert (done.returncode, done.stderr.count("WF601")) == (0, 1)
+        assert told in done.stderr
+        assert words[0] == "worker" or json.loads(done.stdout)["status"]
+    shop.write("shop/more.workflow.py", source.read_text().replace('name="', 'name="more_'))
+    assert "WF601]: shop/more.workflow.py and 1 more changed" in shop(*start).stderr
+    memory = shop.folder / ".wfgen/prebuild.json"
+    kept = memory.read_bytes()
+    memory.unlink()
+    assert "WF601" not in shop(*start).stderr
+    memory.write_bytes(kept)
+    shop("prebuild")
+    assert "WF601" not in shop(*start).stderr
 
 
 def test_why_a_run_was_terminated(shop: Any) -> None:

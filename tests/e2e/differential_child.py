@@ -41,7 +41,7 @@ async def play(engine: Engine, chance: random.Random, runs: list[Any]) -> Any:
         chance.seed(number)  # ids, and what examples derive from them, are the same everywhere
         run = await engine.start_run(workflow, data)
         for name, payload in hooks:
-            await engine.resume_json(json.dumps(payload), run_id=run.id, name=name)
+            await engine.controls.resume_hook_json(json.dumps(payload), run_id=run.id, name=name)
         await engine.finished(run.id, timeout=60)
     seen = []
     for record in reversed(await engine.store.list_runs(limit=500)):

@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 import yaml
 
+from ..libraries import share
+
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 PAGE = (ROOT / "docs/ci.md").read_text(encoding="utf-8")
@@ -68,9 +70,10 @@ def run(command: str, project: Path, *more: str) -> subprocess.CompletedProcess[
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def project(libraries: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small project with the settings of the page, prebuilt."""
     folder = tmp_path_factory.mktemp("ci")
+    share(libraries, folder)
     (settings,) = [text for language, text in BLOCKS if language == "toml"]
     (folder / "pyproject.toml").write_text(settings, encoding="utf-8")
     (folder / "flows").mkdir()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from ..libraries import share
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -36,11 +39,13 @@ def wfgen(project: Path, *arguments: str, code: int = 0) -> str:
     return done.stdout
 
 
+IGNORED = shutil.ignore_patterns("wfgen_gen", ".wfgen", "*.db*", "__pycache__")
+
+
 def copy(name: str, folder: Path) -> Path:
     """A fresh copy of an example, prebuilt."""
     project = folder / name
-    ignored = shutil.ignore_patterns("wfgen_gen", ".wfgen", "*.db*", "__pycache__")
-    shutil.copytree(ROOT / "examples" / name, project, ignore=ignored)
+    shutil.copytree(ROOT / "examples" / name, project, ignore=IGNORED)
     wfgen(project, "prebuild")
     return project
 
@@ -115,12 +120,14 @@ def test_orders(orders: Path, customer: str, ok: bool, status: str, effects: dic
 def test_sigkill_then_a_worker_completes_the_run(tmp_path: Path) -> None:
     """A worker killed in the middle of any step is followed by another, which runs no recorded step again."""
     project = copy("orders", tmp_path)
-    caught = 0
-    for number, key in enumerate(["0/reserve anvil", "0/charge", "0/ship"]):
+    environment = {**ENVIRONMENT, "ORDERS_PAUSE": "0.5", "WFGEN_LEASE": "1h"}  # nobody could wait for its end
+    left = ["0/reserve anvil", "0/charge", "0/ship"]
+    for number in range(9):
+        key = left[0]
         run_id = start(project, {**ORDER, "id": f"A-{number}"})
         approve(project, run_id)
-        worker = subprocess.Popen([BIN / "wfgen", "worker"], cwd=project, env={**ENVIRONMENT, "ORDERS_PAUSE": "0.5"})
-        deadline = time.monotonic() + 30
+        worker = subprocess.Popen([BIN / "wfgen", "worker"], cwd=project, env=environment)
+        deadline = time.monotonic() + 60
         while not rows(project, f"SELECT 1 FROM calls WHERE run = '{run_id}' AND key = '{key}'"):
             assert time.monotonic() < deadline
             time.sleep(0.01)
@@ -128,18 +135,18 @@ def test_sigkill_then_a_worker_completes_the_run(tmp_path: Path) -> None:
         worker.wait()
         recorded = completed(project, run_id)
         before = Counter(k for (k,) in rows(project, f"SELECT key FROM calls WHERE run = '{run_id}'"))
-        began = time.monotonic()
         wfgen(project, "worker", "--until-idle")
-        assert time.monotonic() - began < 10, "the run of a dead process is taken over at once"
         after = Counter(k for (k,) in rows(project, f"SELECT key FROM calls WHERE run = '{run_id}'"))
         assert json.loads(wfgen(project, "runs", "show", run_id, "--json"))["status"] == "completed"
         assert {k for k in recorded if after[k] != before[k]} == set()
-        assert key not in recorded
-        assert after[key] == before[key] + 1, "the step that was caught runs again"
         effects = [k for (k,) in rows(project, f"SELECT key FROM effects WHERE run = '{run_id}'")]
         assert len(effects) == len(set(effects)) == 4
-        caught += 1
-    assert caught == 3
+        if key not in recorded:  # this process did not stand still for so long that the step was over
+            assert after[key] == before[key] + 1, "the step that was caught runs again"
+            left.pop(0)
+            if not left:
+                break
+    assert left == []
 
 
 def test_two_workers_share_one_store(tmp_path: Path) -> None:
@@ -150,7 +157,15 @@ def test_two_workers_share_one_store(tmp_path: Path) -> None:
         approve(project, run_id)
     environment = {**ENVIRONMENT, "WFGEN_CONCURRENCY": "2"}
     command = [BIN / "wfgen", "worker", "--until-idle"]
-    workers = [subprocess.Popen(command, cwd=project, env=environment) for _ in range(2)]
+    with contextlib.closing(sqlite3.connect(project / "orders.db", isolation_level=None)) as shop:
+        shop.execute("BEGIN IMMEDIATE")  # the first steps end when both have begun some
+        workers = [subprocess.Popen(command, cwd=project, env=environment) for _ in range(2)]
+        deadline = time.monotonic() + 60
+        with contextlib.closing(sqlite3.connect(project / ".wfgen" / "orders.db", timeout=30)) as store:
+            while store.execute("SELECT count(DISTINCT owner) FROM runs").fetchone() != (2,):
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+        shop.execute("COMMIT")
     assert [worker.wait(60) for worker in workers] == [0, 0]
     runs = json.loads(wfgen(project, "runs", "list", "--json"))
     assert {(run["run_id"], run["status"], run["claims"]) for run in runs} == {(i, "completed", 1) for i in run_ids}
@@ -160,9 +175,10 @@ def test_two_workers_share_one_store(tmp_path: Path) -> None:
     assert len({pid for (pid,) in rows(project, "SELECT pid FROM calls")}) == 2, "both took part"
 
 
-def test_onboarding_warns_of_one_dynamic_name_and_runs(tmp_path: Path) -> None:
+def test_onboarding_warns_of_one_dynamic_name_and_runs(tmp_path: Path, libraries: Path) -> None:
     """Every form of step is found and runs; the dynamic name without a description is a warning, with one it is not."""
     project = copy("onboarding", tmp_path)
+    share(libraries, project)
     found = json.loads(wfgen(project, "check", "--output-format", "json"))["diagnostics"]
     lines = (project / "onboarding" / "onboarding.workflow.py").read_text().splitlines()
     assert [(d["code"], d["severity"]) for d in found] == [("WF101", "warning")]
@@ -180,9 +196,10 @@ def test_onboarding_warns_of_one_dynamic_name_and_runs(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", WITH_TESTS)
-def test_examples_pass_their_own_tests(tmp_path: Path, name: str) -> None:
+def test_examples_pass_their_own_tests(tmp_path: Path, libraries: Path, name: str) -> None:
     """A21, B7, A9, B12, E5: each example is free of findings, and its tests, written with wfgen.testing, pass."""
     project = copy(name, tmp_path)
+    share(libraries, project)
     wfgen(project, "check", "--strict")
     as_the_readme_says(name, project)
     done = subprocess.run(
@@ -193,11 +210,12 @@ def test_examples_pass_their_own_tests(tmp_path: Path, name: str) -> None:
     assert " passed" in done.stdout
 
 
-def test_examples_pass_the_type_checkers(tmp_path: Path) -> None:
+def test_examples_pass_the_type_checkers(tmp_path: Path, libraries: Path) -> None:
     """mypy --strict and pyright find nothing in the examples and their generated packages."""
     projects = [copy(name, tmp_path) for name in ("orders", "onboarding", "studio", *WITH_TESTS)]
+    share(libraries, projects[0])
+    wfgen(projects[0], "check")  # those of the others are in the other tests
     for project in projects:
-        wfgen(project, "check")
         # Where a stub stands beside a generated module, the stub is what a checker shall read.
         sources = [str(p.relative_to(project)) for p in project.rglob("*.py") if not p.with_suffix(".pyi").exists()]
         # One cache for all: what mypy has found out about the libraries that they use.
@@ -221,17 +239,17 @@ def test_examples_pass_the_type_checkers(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_the_studio(tmp_path: Path) -> None:
+def test_the_studio(tmp_path: Path, libraries: Path) -> None:
     """B13, C7: runs wait for jobs that other processes may take; one process can do it all."""
     project = copy("studio", tmp_path)
+    share(libraries, project)
     wfgen(project, "check", "--strict")
     as_the_readme_says("studio", project)
 
 
 def test_the_demo_of_workers(tmp_path: Path) -> None:
     """B13, B14: `make demo-workers` kills one of three kinds of workers, and another process takes its jobs over."""
-    ignored = shutil.ignore_patterns("wfgen_gen", ".wfgen", "*.db*", "__pycache__")
-    shutil.copytree(ROOT / "examples" / "studio", tmp_path / "studio", ignore=ignored)
+    shutil.copytree(ROOT / "examples" / "studio", tmp_path / "studio", ignore=IGNORED)
     done = subprocess.run(
         [sys.executable, "demo.py"], cwd=tmp_path / "studio",
         env=ENVIRONMENT | {"COLUMNS": "160"}, capture_output=True, text=True, timeout=120,
@@ -244,19 +262,16 @@ def test_the_demo_of_workers(tmp_path: Path) -> None:
 
 def test_the_demo(tmp_path: Path) -> None:
     """`make demo` kills a worker, finishes the run in another, and says so."""
-    shutil.copytree(
-        ROOT / "examples" / "orders",
-        tmp_path / "orders",
-        ignore=shutil.ignore_patterns("wfgen_gen", ".wfgen", "*.db*", "__pycache__"),
-    )
-    began = time.monotonic()
-    done = subprocess.run(
-        [sys.executable, "demo.py"], cwd=tmp_path / "orders",
-        env=ENVIRONMENT | {"ORDERS_PAUSE": "0.3", "COLUMNS": "160"}, capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert time.monotonic() - began < 60
-    assert "with SIGKILL in the middle of charge" in done.stdout
+    shutil.copytree(ROOT / "examples" / "orders", tmp_path / "orders", ignore=IGNORED)
+    for _ in range(5):
+        done = subprocess.run(
+            [sys.executable, "demo.py"], cwd=tmp_path / "orders",
+            env=ENVIRONMENT | {"ORDERS_PAUSE": "0.3", "COLUMNS": "160"}, capture_output=True, text=True, timeout=120,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "with SIGKILL in the middle of charge" in done.stdout
+        if done.stdout.count("replayed") == 3:
+            break  # else the machine stood still for so long that the charge was over
     assert done.stdout.count("replayed") == 3
     assert "run again" in done.stdout
     assert '"status": "shipped"' in done.stdout

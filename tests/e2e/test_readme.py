@@ -18,6 +18,7 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 import pytest
 
+from ..libraries import share
 from ..postgres import programs
 
 ROOT = Path(__file__).parents[2]
@@ -52,13 +53,16 @@ def _pattern(expected: str) -> re.Pattern[str]:
 
 
 @pytest.mark.parametrize("page", [p for p in PAGES if "```console" in p.read_text()], ids=lambda p: p.name)
-def test_the_pages_project_works_as_written(page: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_the_pages_project_works_as_written(
+    page: Path, tmp_path: Path, libraries: Path, request: pytest.FixtureRequest
+) -> None:
     """The files of a page make a project, and its commands print what the page says."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("WFGEN_") and k != "PYTHONPATH"}
     environment |= {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "NO_COLOR": "1", "COLUMNS": "200"}
     if "$DATABASE_URL" in page.read_text(encoding="utf-8"):
         environment |= {"DATABASE_URL": request.getfixturevalue("database")}
         environment["PATH"] = f"{programs()}{os.pathsep}{environment['PATH']}"
+    share(libraries, tmp_path)
     for language, text in _blocks(page):
         if language == "python":
             named = re.match(r"# (\S+\.py)\n", text)

@@ -78,7 +78,7 @@ def record(folder: Path, body: str) -> list[Event]:
     settings = Settings(project=folder)
 
     async def main() -> list[Event]:
-        async with open_engine(registry(body), settings) as engine, asyncio.timeout(20):
+        async with open_engine(registry(body), settings) as engine, asyncio.timeout(60):
             run = await engine.start_run("flow")
             while not (await run.info()).finished_at:
                 await asyncio.sleep(0.002)
@@ -108,7 +108,7 @@ def resume(settings: Settings, body: str) -> str | None:
     """Let the engine take a run up with a source; gives the code of its error."""
 
     async def main() -> str | None:
-        async with open_engine(registry(body), settings) as engine, asyncio.timeout(20):
+        async with open_engine(registry(body), settings) as engine, asyncio.timeout(60):
             return await finished(engine)
 
     return asyncio.run(main())

@@ -91,6 +91,10 @@ def test_every_task_is_done_once(jobs: int) -> None:
     assert found == [[[n, n * n] for n in range(100)], 0]
 
 
+LONG_AGO = "sys._getframe(1).f_locals['current'][1] -= 100 * 10**9"
+"""Has a task begin 100 seconds before it did, as the process tells it: nobody waits, and no other task is late."""
+
+
 @pytest.mark.parametrize(
     ("end", "reason"),
     [
@@ -98,17 +102,17 @@ def test_every_task_is_done_once(jobs: int) -> None:
         ("os.kill(os.getpid(), signal.SIGSEGV)", "was killed by SIGSEGV"),
         ("os._exit(3)", "ended with exit code 3"),
         ("raise MemoryError", "ended with exit code 1"),
-        ("time.sleep(60)", "took longer than 0.5 seconds"),
+        (f"{LONG_AGO}; time.sleep(600)", "took longer than 60 seconds"),
     ],
 )
 def test_a_task_that_ends_its_process(end: str, reason: str) -> None:
     """Death and hanging cost the task at which it happened, and no other; each is told as what it was."""
     found = run(
         f"""
-        import json, os, resource, signal, time
+        import json, os, resource, signal, sys, time
         from wfgen_inspector import processes
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        processes.LIMIT, processes._LOOK = 0.5, 0.1
+        processes._LOOK = 0.1
         def task(number):
             if number in (0, 7, 8, 49):
                 {end}
@@ -143,20 +147,21 @@ def test_orphaned_processes_end() -> None:
         [
             sys.executable,
             "-c",
-            "import os, signal, time\n"
+            "import multiprocessing, os, signal, time\n"
             "from wfgen_inspector.processes import divided\n"
+            "parent, both = os.getpid(), multiprocessing.get_context('fork').Barrier(2)\n"
             "def task(number):\n"
-            "    print(os.getpid(), flush=True)\n"
-            "    time.sleep(0.5)\n"
+            "    os.write(1, b'%d\\n' % os.getpid())\n"
+            "    if both.wait() == 0:\n"
+            "        os.kill(parent, signal.SIGKILL)\n"
+            "    while os.getppid() == parent:\n"
+            "        time.sleep(0.01)\n"
             "    return b''\n"
-            "results = divided(range(2), task, 2)\n"
-            "signal.setitimer(signal.ITIMER_REAL, 0.3)\n"
-            "signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGKILL))\n"
-            "list(results)\n",
+            "list(divided(range(2), task, 2))\n",
         ],
         capture_output=True,  # which waits until the last process that holds the pipe is gone
         text=True,
-        timeout=30,
+        timeout=60,
     )
     assert done.returncode == -9
     assert len(done.stdout.split()) == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -19,15 +20,19 @@ from wfgen.engine import Engine, open_engine
 from wfgen.environment import Environment
 from wfgen.registry import Registry
 from wfgen.settings import Settings
+from wfgen.store.sqlite import SQLiteStore
 from wfgen.worker_process import WorkerProcess
 
 from ..postgres import connections, plain, schema
+
+FILE = "sqlite:///.wfgen/wfgen.db?synchronous=normal"
+"""Processes come and go; the machine does not."""
 
 
 class Project:
     """Collects definitions and runs scenarios against a real store."""
 
-    def __init__(self, folder: Path, engine: str = "sqlite:///.wfgen/wfgen.db") -> None:
+    def __init__(self, folder: Path, engine: str = FILE) -> None:
         self.settings = Settings(project=folder, engine=engine)
 
     def scenario(
@@ -46,7 +51,7 @@ class Project:
         async def main() -> Any:
             async with (
                 open_engine(registry, self.settings, work=work, environment=environment, process=process) as engine,
-                asyncio.timeout(30),
+                asyncio.timeout(60),
             ):
                 return await scenario(engine)
 
@@ -81,13 +86,30 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def engine_url(request: pytest.FixtureRequest) -> str:
     """A store file in the project's folder; of a test that is marked `both_stores` also an empty schema."""
     if getattr(request, "param", "sqlite") == "sqlite":
-        return "sqlite:///.wfgen/wfgen.db"
+        return FILE
     url: str = request.getfixturevalue("emptied_schema")
     return url
 
 
+@pytest.fixture(scope="session")
+def store_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store in which nothing is recorded yet: making one takes longer than most of the tests."""
+    path = tmp_path_factory.mktemp("store") / "wfgen.db"
+
+    async def make() -> None:
+        store = SQLiteStore(path, Environment())
+        await store.open()
+        await store.close()
+
+    asyncio.run(make())
+    return path
+
+
 @pytest.fixture
-def project(tmp_path: Path, engine_url: str) -> Project:
+def project(tmp_path: Path, engine_url: str, store_file: Path) -> Project:
+    if engine_url == FILE:
+        (tmp_path / ".wfgen").mkdir()
+        shutil.copy(store_file, tmp_path / ".wfgen")
     return Project(tmp_path, engine_url)
 
 
@@ -104,7 +126,7 @@ def emptied_schema(shared_schema: str, postgres_server: str) -> Iterator[str]:
     yield shared_schema
     role = urlsplit(shared_schema).username
     assert role is not None
-    left = connections(postgres_server, role, wait=5)
+    left = connections(postgres_server, role, wait=60)
     _empty(shared_schema)
     assert not left, f"connections are left: {left}"
 

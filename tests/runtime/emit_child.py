@@ -46,7 +46,7 @@ async def work(folder: Path, where: str, number: int) -> None:
     """Work the run, and kill this process before or after the append of that number is durable."""
     registry = Registry("none")
     registry.register(*globals()[NAMESPACE].values())
-    async with open_engine(registry, Settings(project=folder)) as engine, asyncio.timeout(30):
+    async with open_engine(registry, Settings(project=folder)) as engine, asyncio.timeout(60):
         appends = 0
         original = engine.store.append
 

@@ -65,7 +65,7 @@ class Source:
         registry.register(*self.module[NAMESPACE].values())
 
         async def main() -> Any:
-            async with open_engine(registry, self.settings) as engine, asyncio.timeout(30):
+            async with open_engine(registry, self.settings) as engine, asyncio.timeout(60):
                 return await scenario(engine)
 
         return asyncio.run(main())

@@ -68,6 +68,7 @@ async def main(folder: str, url: str, lease: str, how: str, trust: str) -> None:
     if trust == "blindly":  # as if its own clock had stood still with it: the store alone is left to refuse
         Heartbeat.valid = property(lambda self: True)  # type: ignore[assignment]
         Heartbeat._beat = lambda self: True  # type: ignore[method-assign]
+        Heartbeat._tick = lambda self: None  # type: ignore[method-assign]
         JobRunner._look = lambda self: asyncio.sleep(0)  # type: ignore[method-assign]
     settings = Settings(project=FOLDER, engine=url, lease=lease, job_concurrency=4)
     async with open_engine(registry(), settings, serving=Serving(workflows=[])) as engine:

@@ -91,7 +91,7 @@ async def main() -> None:
 
         engine.store.append = append  # type: ignore[method-assign]
         run = await engine.start_run("flow", idempotency_key="the run")
-        print(*(await run.result(timeout="30s")), sep=", ", flush=True)
+        print(*(await run.result(timeout="60s")), sep=", ", flush=True)
 
 
 if __name__ == "__main__":

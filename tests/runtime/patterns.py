@@ -18,7 +18,7 @@ from wfgen.ids import RunId
 from wfgen.lifecycle import Handler, RunUpdate
 from wfgen.operations import Operation
 from wfgen.registry import Registry
-from wfgen.store.protocol import Append, Claimed, RunRecord, Verdict
+from wfgen.store.records import Append, Claimed, RunRecord, Verdict
 from wfgen.worker_process import OpenProcess
 
 

@@ -12,7 +12,8 @@ from wfgen.environment import Environment
 from wfgen.events import Event
 from wfgen.ids import RunId
 from wfgen.store.processes import this_process
-from wfgen.store.protocol import Append, NewRun, RunRecord, Store, Verdict
+from wfgen.store.protocol import Store
+from wfgen.store.records import Append, NewRun, RunRecord, Verdict
 from wfgen.store.sqlite import SQLiteStore
 
 

@@ -16,7 +16,7 @@ from wfgen.environment import Environment
 from wfgen.events import Event
 from wfgen.ids import RunId
 from wfgen.store.processes import this_process
-from wfgen.store.protocol import Append, NewRun, Verdict
+from wfgen.store.records import Append, NewRun, Verdict
 from wfgen.store.sqlite import SQLiteStore
 
 

@@ -112,7 +112,9 @@ async def fill(settings: Settings, schema: int) -> None:
 
 def portable(dump: str) -> str:
     """Without the folders of the machine on which it was made."""
-    return dump.replace(str(HERE.parents[1]), "/srv/wfgen")
+    return dump.replace(str(HERE.parents[1]), "/srv/wfgen").replace(
+        str(Path(asyncio.__file__).parents[1]), "/usr/lib/python"
+    )
 
 
 def dump_sqlite(schema: int) -> None:

@@ -110,7 +110,7 @@ def test_actions_in_sequence_side_by_side_and_on_a_condition(
     registry.collect(globals())
 
     async def story() -> None:
-        async with open_engine(registry, Settings(project=tmp_path, engine=engine_url)) as engine, asyncio.timeout(30):
+        async with open_engine(registry, Settings(project=tmp_path, engine=engine_url)) as engine, asyncio.timeout(60):
             run = await engine.start_run("purchase", {"shop": shop, "db": plain(postgres_url)})
             assert await run.result() == {"verdict": "dear", "kept": 1}
             ends = [event.key for event in await run.history() if event.type == "step_completed"]
@@ -126,7 +126,7 @@ def test_an_action_that_fails_is_tried_again(tmp_path: Path, engine_url: str, sh
     registry.collect(globals())
 
     async def story() -> None:
-        async with open_engine(registry, Settings(project=tmp_path, engine=engine_url)) as engine, asyncio.timeout(30):
+        async with open_engine(registry, Settings(project=tmp_path, engine=engine_url)) as engine, asyncio.timeout(60):
             run = await engine.start_run("asking", f"{shop}/anvil")
             assert await run.result() == 60
             retries = [event.data["error_type"] for event in await run.history() if event.type == "step_retrying"]

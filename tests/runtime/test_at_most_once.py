@@ -186,7 +186,7 @@ def _dropped_in_the_middle(project: Project, case: str) -> tuple[list[Any], Any]
 
     async def third(engine: Engine) -> tuple[list[Any], Any]:
         run = engine.run(run_id)
-        await engine.resume_json('"now"', run_id=run.id, name="go on")
+        await engine.controls.resume_hook_json('"now"', run_id=run.id, name="go on")
         return list(await run.history()), await run.result()
 
     run_id = project.scenario(globals(), first)
@@ -237,7 +237,7 @@ def test_the_workflows_policy_is_for_steps_that_may_run_again(project: Project, 
 
     async def scenario(engine: Engine) -> None:
         run = await engine.start_run("flow", case)
-        await engine.resume_json('"now"', run_id=run.id, name="go on")
+        await engine.controls.resume_hook_json('"now"', run_id=run.id, name="go on")
         assert await run.result() == [attempts]
 
     project.scenario(globals(), scenario)

@@ -114,7 +114,7 @@ CONTROLS: dict[str, Control] = {
     "fork": lambda run: run.fork(99),
     "resume hook": lambda run: run.hooks["approval"].resume(Approval(ok=True)),
     "progress": lambda run: run.progress(),
-    "result": lambda run: run.result("5s"),
+    "result": lambda run: run.result("60s"),
     "checkpoints": lambda run: run.checkpoints(),
     "steps": lambda run: run.steps(),
     "waiting": lambda run: run.waiting(),
@@ -140,7 +140,7 @@ def settings_of(folder: Path, **more: Any) -> Settings:
 
 @contextlib.asynccontextmanager
 async def working(folder: Path, *names: str, **more: Any) -> AsyncIterator[Engine]:
-    async with open_engine(registry_of(*names), settings_of(folder, **more)) as engine, asyncio.timeout(20):
+    async with open_engine(registry_of(*names), settings_of(folder, **more)) as engine, asyncio.timeout(60):
         yield engine
 
 
@@ -220,18 +220,21 @@ def test_a_token_that_is_used_up_or_was_never_given(tmp_path: Path) -> None:
             run = await engine.start_run("approve", Order(item="tea"))
             token = await opened(run)
             for guessed in ("hook_guessed", token[:-1], f"{token}0", ""):
-                error = await refusal(engine, partial(engine.resume_json, "1", token=guessed))
+                error = await refusal(engine, partial(engine.controls.resume_hook_json, "1", token=guessed))
                 assert (error.code, bool(error.hint)) == ("WF725", True)
-            wrong_run = await refusal(engine, lambda: engine.resume_json("1", token=token, run_id="run_nowhere"))
-            neither = await refusal(engine, lambda: engine.resume_json("1", run_id=run.id))
+            wrong_run = await refusal(
+                engine, lambda: engine.controls.resume_hook_json("1", token=token, run_id="run_nowhere")
+            )
+            neither = await refusal(engine, lambda: engine.controls.resume_hook_json("1", run_id=run.id))
             assert wrong_run.code == neither.code == "WF703"
-            assert await engine.resume_json('{"ok": true}', token=token) == "sent"
+            assert await engine.controls.resume_hook_json('{"ok": true}', token=token) == "sent"
             assert await run.result() is True
-            assert await engine.resume_json('{"ok": false}', token=token) == "duplicate"
-            await (other := await engine.start_run("approve", Order(item="tea"))).pause()
+            assert await engine.controls.resume_hook_json('{"ok": false}', token=token) == "duplicate"
+            other = await engine.start_run("approve", Order(item="tea"))
             token = await opened(other)
+            await other.pause()
             await other.terminate()
-            assert (await refusal(engine, lambda: engine.resume_json("1", token=token))).code == "WF725"
+            assert (await refusal(engine, lambda: engine.controls.resume_hook_json("1", token=token))).code == "WF725"
 
     asyncio.run(main())
 
@@ -282,7 +285,7 @@ def test_control_calls_on_a_run_whose_workflow_is_not_here(tmp_path: Path) -> No
             await opened(run)
         async with client(tmp_path, "fails") as stranger:
             for call in (
-                lambda: stranger.run(done).result("5s"),
+                lambda: stranger.run(done).result("60s"),
                 lambda: stranger.run(run.id).fork(1, Order(item="tea")),
                 lambda: stranger.start_run("order", Order(item="tea")),
             ):
@@ -343,11 +346,11 @@ FROM_OUTSIDE: dict[str, tuple[Callable[[Engine, Run[Any]], Awaitable[Any]], str]
         "WF703",
     ),
     "a payload that is no JSON": (
-        lambda engine, run: engine.resume_json("{", run_id=run.id, name="approval"),
+        lambda engine, run: engine.controls.resume_hook_json("{", run_id=run.id, name="approval"),
         "WF703",
     ),
     "a payload that is not encoded": (
-        lambda engine, run: engine.resume("true", run_id=run.id, name="approval"),  # type: ignore[arg-type]
+        lambda engine, run: engine.controls.resume_hook("true", run_id=run.id, name="approval"),  # type: ignore[arg-type]
         "WF703",
     ),
     "a fork's input that is too large": (
@@ -394,7 +397,7 @@ def test_a_payload_that_the_sender_could_not_judge(tmp_path: Path, payload: str)
         async with working(tmp_path) as engine:
             run = await engine.start_run("approve", Order(item="tea"))
             token = await opened(run)
-            assert await engine.resume(payload.encode(), token=token) == "sent"
+            assert await engine.controls.resume_hook(payload.encode(), token=token) == "sent"
             while (last := (await run.history())[-1]).type != "hook_rejected":
                 await asyncio.sleep(0.005)
             assert "the payload of hook 'approval' does not load as" in last.data["error"]

@@ -53,7 +53,7 @@ def test_an_idle_process_takes_runs_from_a_loaded_one(tmp_path: Path, engine_url
     async def scenario() -> None:
         OPEN.clear()
         async with (
-            asyncio.timeout(40),
+            asyncio.timeout(60),
             open_engine(_registry("patient", "other"), settings) as loaded,
             open_engine(_registry("other"), settings) as stranger,
         ):

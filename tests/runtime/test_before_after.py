@@ -236,7 +236,7 @@ def test_a_task_whose_target_cannot_be_found_stops_no_other(project: Project) ->
     async def main() -> list[Event]:
         async with open_engine(registry, project.settings) as engine:
             run = await engine.start_run("announced")
-            assert await run.result("5s") == "done"
+            assert await run.result("60s") == "done"
             return await run.history()
 
     events = asyncio.run(main())

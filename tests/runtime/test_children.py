@@ -142,7 +142,7 @@ async def recorded(run: Any, key: str) -> bool:
 
 
 async def until(condition: Any) -> Any:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not (found := await condition()):
             await asyncio.sleep(0.005)
         return found
@@ -210,7 +210,7 @@ def test_a_child_that_somebody_cancels_is_an_error_to_catch(project: Project) ->
     async def scenario(engine: Engine) -> None:
         run = await engine.start_run("careful", 101)
         child = await child_of(engine, run.id)
-        await engine.cancel(child.run_id)
+        await engine.controls.cancel(child.run_id)
         assert await run.result() == f"cancelled {child.run_id}"
 
     project.scenario(globals(), scenario)
@@ -222,7 +222,7 @@ def test_a_started_child_outlives_its_parent(project: Project) -> None:
     async def scenario(engine: Engine) -> None:
         child_id = await (await engine.start_run("starter", False)).result()
         assert (await engine.store.get_run(child_id)).finished_at is None
-        await engine.resume_json('"ready"', run_id=child_id, name="crane")
+        await engine.controls.resume_hook_json('"ready"', run_id=child_id, name="crane")
         assert (await engine.run(child_id).result()).text == "label 7"
 
     project.scenario(globals(), scenario)
@@ -238,7 +238,7 @@ def test_a_started_child_may_be_awaited_later(project: Project) -> None:
 
     async def second(engine: Engine) -> None:
         child = await child_of(engine, run_id)
-        await engine.resume_json('"ready"', run_id=child.run_id, name="crane")
+        await engine.controls.resume_hook_json('"ready"', run_id=child.run_id, name="crane")
         assert await engine.run(run_id).result() == "label 7"
 
     run_id = project.scenario(globals(), first)
@@ -255,7 +255,7 @@ def test_the_end_of_a_child_waits_for_its_parent(project: Project) -> None:
 
     async def second(engine: Engine) -> None:
         child = await child_of(engine, run_id)
-        await engine.resume_json('"ready"', run_id=child.run_id, name="crane")
+        await engine.controls.resume_hook_json('"ready"', run_id=child.run_id, name="crane")
         await engine.run(child.run_id).result()
 
     async def third(engine: Engine) -> None:
@@ -363,7 +363,7 @@ def test_the_end_of_the_parent(project: Project, workflow: str, form: str, polic
 
         await until(settled)
         if policy == "abandon":
-            await engine.resume_json('"ready"', run_id=child.run_id, name="crane")
+            await engine.controls.resume_hook_json('"ready"', run_id=child.run_id, name="crane")
             assert (await engine.run(child.run_id).result()).text == "label 1"
 
     project.scenario(globals(), scenario, environment=clock.environment)

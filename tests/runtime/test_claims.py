@@ -137,7 +137,7 @@ def test_a_timer_that_raises_holds_up_no_other() -> None:
 
         timers.at(clock.time() + 0.01, fail)
         timers.at(clock.time() + 0.02, gone.set)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await gone.wait()
 
     asyncio.run(main())

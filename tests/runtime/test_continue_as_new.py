@@ -75,7 +75,7 @@ def test_a_run_goes_on_with_a_new_input_under_its_id(project: Project) -> None:
     async def scenario(engine: Engine) -> None:
         run = await engine.start_run("counting", 2, idempotency_key="k")
         for word in ("one", "two", "three"):
-            await engine.resume_json(f'"{word}"', run_id=run.id, name="word")
+            await engine.controls.resume_hook_json(f'"{word}"', run_id=run.id, name="word")
         assert await run.result() == "three"
         assert [left for left, _ in SEEN] == [2, 1, 0]
         assert len({value for _, value in SEEN}) == 3
@@ -96,7 +96,7 @@ def test_another_process_replays_the_last_part_alone(project: Project) -> None:
 
     async def first(engine: Engine) -> str:
         run = await engine.start_run("counting", 1)
-        await engine.resume_json('"one"', run_id=run.id, name="word")
+        await engine.controls.resume_hook_json('"one"', run_id=run.id, name="word")
         while len(SEEN) < 2 or not await engine.store.hooks(run_id=run.id):
             await asyncio.sleep(0.005)
         return run.id
@@ -104,7 +104,7 @@ def test_another_process_replays_the_last_part_alone(project: Project) -> None:
     async def second(engine: Engine) -> None:
         run = engine.run(run_id)
         (hook,) = await engine.store.hooks(run_id=run_id)
-        await engine.resume_json('"two"', token=hook.token)
+        await engine.controls.resume_hook_json('"two"', token=hook.token)
         assert await run.result() == "two"
         assert SEEN[1] == SEEN[2], "the same input, and the same random values"
         assert len(SEEN) == 3
@@ -170,7 +170,9 @@ def test_a_message_answers_one_hook(project: Project) -> None:
     async def scenario(engine: Engine) -> None:
         words = [str(n) for n in range(40)]
         run = await engine.start_run("same_name", len(words))
-        await asyncio.gather(*[engine.resume_json(f'"{word}"', run_id=run.id, name="word") for word in words])
+        await asyncio.gather(
+            *[engine.controls.resume_hook_json(f'"{word}"', run_id=run.id, name="word") for word in words]
+        )
         assert sorted(await run.result(), key=int) == words
 
     project.scenario(globals(), scenario)

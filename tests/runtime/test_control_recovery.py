@@ -66,7 +66,7 @@ def ends_after(project: Project, events: int) -> bool:
             if left == 0:
                 enough.set()
 
-        async with open_engine(registry, project.settings, observe=count) as engine, asyncio.timeout(30):
+        async with open_engine(registry, project.settings, observe=count) as engine, asyncio.timeout(60):
             (run,) = await engine.store.list_runs()
             ended = asyncio.ensure_future(engine.finished(run.run_id))
             stopped = asyncio.ensure_future(enough.wait())
@@ -82,7 +82,7 @@ def ends_after(project: Project, events: int) -> bool:
 def result(project: Project) -> Any:
     async def scenario(engine: Engine) -> Any:
         (run,) = await engine.store.list_runs()
-        return await engine.run(run.run_id).result("25s")
+        return await engine.run(run.run_id).result("60s")
 
     return project.scenario(globals(), scenario)
 
@@ -107,7 +107,7 @@ def test_rolled_back_and_cut_off(project: Project, cut: int, compensate: bool) -
 
     async def start(engine: Engine) -> None:
         run = await engine.start_run("saga")
-        await run.result("25s")
+        await run.result("60s")
         at = next(one.seq for one in await run.checkpoints() if one.name == "a")
         await run.rollback(at, compensate=compensate)
         DONE.clear()
@@ -139,7 +139,7 @@ def test_a_retry_is_cut_off(project: Project, cut: int) -> None:
     async def start(engine: Engine) -> None:
         run = await engine.start_run("plain")
         with pytest.raises(RunFailedError):
-            await run.result("25s")
+            await run.result("60s")
 
     project.scenario(globals(), start)
     BROKEN.clear()
@@ -194,7 +194,7 @@ def test_killed_while_it_undoes(project: Project, cut: int) -> None:
 
     async def start(engine: Engine) -> None:
         run = await engine.start_run("saga")
-        await run.result("25s")
+        await run.result("60s")
 
     project.scenario(globals(), start)
 

@@ -18,7 +18,7 @@ from wfgen.checkpoints import checkpoints, copied, effective, seed_origin
 from wfgen.events import Event
 from wfgen.execution import Execution
 from wfgen.ids import RunId
-from wfgen.store.protocol import Message
+from wfgen.store.records import Message
 
 _spec = importlib.util.spec_from_file_location("patterns", Path(__file__).with_name("patterns.py"))
 assert _spec is not None

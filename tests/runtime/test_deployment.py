@@ -29,7 +29,7 @@ async def by_hand(workflow: Workflow) -> int:
 
 
 def step(target: str | None, form: str = "rpc", **more: Any) -> dict[str, Any]:
-    return {"kind": "step", "form": form, "name": "s", "target": target, **more}
+    return {"kind": "step", "form": form, "name": "s", "target": target, "span": {"line": 1}, **more}
 
 
 BODY = [
@@ -40,18 +40,38 @@ BODY = [
 ]
 
 
+IMPORTS = "from wfgen import define_worker, define_workflow\n"
+WORKFLOW = """
+@define_workflow(name="{name}", version="{version}")
+async def flow(workflow) -> None: ...
+"""
+WORKER = """
+@define_worker("{id}")
+async def work() -> str: ...
+"""
+
+
 @pytest.fixture
 def generated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Registry:
-    """A registry with the manifest of a generated package; none of its modules is ever executed."""
+    """A registry with the manifest of a generated package, and modules that define what that names."""
     package = f"deployed_{abs(hash(request.node.name))}"
     folder = tmp_path / package / "manifest" / "files"
     folder.mkdir(parents=True)
     (tmp_path / package / "__init__.py").touch()
+    modules = tmp_path / package / "files"
+    modules.mkdir()
+    names = {"flow": ("1", "2"), "newer": ("1",), "damaged": ("1",), "missing": ("1",)}
+    for name, versions in names.items():
+        flows = "".join(WORKFLOW.format(name=name, version=version) for version in versions)
+        (modules / f"{name}.py").write_text(f"{IMPORTS}{flows}{WORKER.format(id='a.one') if name == 'flow' else ''}")
+    others = "".join(WORKER.format(id=id) for id in ("a.two", "b.before", "b.unused"))
+    (modules / "more.py").write_text(f"{IMPORTS}{others}")
     monkeypatch.syspath_prepend(tmp_path)
     entries = [
         {
             "name": "flow",
             "version": version,
+            "file": "flow.workflow.py",
             "steps_hash": f"hash {version}",
             "body": BODY,
             "before": [step("b.before")],
@@ -137,7 +157,7 @@ def test_what_cannot_be_recorded_now_is_recorded_later(
             pass
         with psycopg.connect(plain(postgres_url), autocommit=True) as admin:
             admin.execute("REVOKE INSERT ON definitions FROM CURRENT_USER")
-            async with asyncio.timeout(30), open_engine(generated, settings) as engine:
+            async with asyncio.timeout(60), open_engine(generated, settings) as engine:
                 while "what was deployed is not recorded" not in caplog.text:
                     await asyncio.sleep(0.01)
                 run = await engine.start_run("by_hand")

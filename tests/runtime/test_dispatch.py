@@ -124,7 +124,7 @@ def test_each_process_takes_its_part(project: Project) -> None:
 
     async def main() -> None:
         settings = project.settings
-        async with asyncio.timeout(20), serving(settings, Serving(workflows=["remote"], workers=[])) as runs:
+        async with asyncio.timeout(60), serving(settings, Serving(workflows=["remote"], workers=[])) as runs:
             run = await runs.start_run("remote")
             other = await runs.start_run("plain", "nothing")
             await until(lambda: has_jobs(runs))
@@ -174,7 +174,7 @@ BEGUN = threading.Event()
 
 def slow() -> str:
     BEGUN.set()
-    assert GATE.wait(20)
+    assert GATE.wait(60)
     EVENTS.append("slow")
     return "slow"
 
@@ -207,7 +207,7 @@ def test_a_process_comes_to_rest(project: Project) -> None:
 
     async def main() -> None:
         settings = project.settings
-        async with asyncio.timeout(25):
+        async with asyncio.timeout(60):
             async with serving(settings, Serving()) as engine:
                 two, waiting = await engine.start_run("two_steps"), await engine.start_run("waits")
                 await asyncio.to_thread(BEGUN.wait)
@@ -245,7 +245,7 @@ def test_jobs_come_to_their_end_too(project: Project) -> None:
 
     async def main() -> None:
         settings = project.settings
-        async with asyncio.timeout(25), serving(settings, Serving(workers=[])) as runs:
+        async with asyncio.timeout(60), serving(settings, Serving(workers=[])) as runs:
             one = await runs.start_run("hands_over")
             async with serving(settings, Serving(workflows=[], concurrency=1)) as engine:
                 await asyncio.to_thread(BEGUN.wait)

@@ -52,7 +52,7 @@ def _replay(tmp_path: Path, body: str, *, parked: bool = True) -> str | None:
     async def work(source: str, run_id: str | None) -> tuple[str, str | None]:
         registry = Registry("none")
         registry.register(*_module(source, tmp_path / "flow.workflow.py")[NAMESPACE].values())
-        async with open_engine(registry, settings) as engine, asyncio.timeout(20):
+        async with open_engine(registry, settings) as engine, asyncio.timeout(60):
             run = engine.run(run_id) if run_id else await engine.start_run("flow")
             while (record := await run.info()).status not in ("waiting", "failed", "completed"):
                 await asyncio.sleep(0.005)

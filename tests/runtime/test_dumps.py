@@ -15,7 +15,7 @@ from wfgen.events import Event
 from wfgen.runs import Run
 from wfgen.settings import Settings
 from wfgen.store.postgres.schema import MIGRATIONS as POSTGRES
-from wfgen.store.schema import MIGRATIONS as SQLITE
+from wfgen.store.sqlite.schema import MIGRATIONS as SQLITE
 
 from . import stored
 

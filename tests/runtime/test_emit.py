@@ -112,7 +112,7 @@ def test_emissions_in_the_history(project: Any) -> None:
     async def work(resume: bool, run_id: str | None = None) -> Any:
         registry = Registry("none")
         registry.collect(globals())
-        async with open_engine(registry, project.settings, observe=observe) as engine, asyncio.timeout(10):
+        async with open_engine(registry, project.settings, observe=observe) as engine, asyncio.timeout(60):
             run = engine.run(run_id) if run_id else await engine.start_run("shopping")
             if not resume:
                 while not await run.waiting():

@@ -133,7 +133,7 @@ def with_keys(
 
     async def main() -> Any:
         settings = Settings(project=folder, encryption_keys=source)
-        async with open_engine(registry, settings) as engine, asyncio.timeout(30):
+        async with open_engine(registry, settings) as engine, asyncio.timeout(60):
             return await scenario(engine)
 
     return asyncio.run(main())
@@ -258,7 +258,7 @@ def test_a_payload_with_another_key_holds_up_no_other_run(
         foreign = parse_keys(keyring("old", "new"), "test").seal(b'"s3cret-hook"')
         await engine.store._store.send("hook", run_id=one.id, name="word", payload=foreign)  # type: ignore[attr-defined]
         await two.hooks["word"].resume("s3cret-hook")
-        assert "s3cret-child" in await two.result("5s")
+        assert "s3cret-child" in await two.result("60s")
         assert f"run {one.id} is given back" in caplog.text
         return (await one.info()).owner
 

@@ -33,6 +33,8 @@ from wfgen import (
 from wfgen.definitions import NAMESPACE
 from wfgen.engine import open_engine
 
+from .clocks import AheadClock
+
 
 class Order(BaseModel):
     id: str
@@ -191,13 +193,13 @@ def test_errors_with_odd_messages_are_recorded(project: Any, kind: str) -> None:
         run = await engine.start_run("odd_errors", kind)
         if kind == "silent":
             await run.hooks["refused"].resume("word")
-            async with asyncio.timeout(25):
+            async with asyncio.timeout(60):
                 while not (found := [e for e in await run.history() if e.type == "hook_rejected"]):
                     await asyncio.sleep(0.005)
             assert "cannot be shown" in found[0].data["error"]
             return
         with pytest.raises(RunFailedError) as caught:
-            await run.result("25s")
+            await run.result("60s")
         assert len(caught.value.error) == 4000
 
     project.scenario(globals(), scenario)
@@ -217,7 +219,7 @@ def test_a_workflow_whose_error_has_no_text_fails(project: Any, undo: bool) -> N
     async def scenario(engine: Any) -> None:
         run = await engine.start_run("raises_silently", undo)
         with pytest.raises(RunFailedError, match="cannot be shown") as caught:
-            await run.result("25s")
+            await run.result("60s")
         assert caught.value.error_type.endswith("Silent")
 
     project.scenario(globals(), scenario)
@@ -233,10 +235,10 @@ def test_a_failure_can_be_caught(project: Any) -> None:
     project.scenario(globals(), scenario)
 
 
-@define_workflow(timeout="50ms")
+@define_workflow(timeout="1h")
 async def times_out(workflow: Workflow) -> None:
     try:
-        await workflow.sleep("long", "1h")
+        await workflow.sleep("long", "1d")
     finally:
         CALLS.append("cleaned up")
 
@@ -244,14 +246,19 @@ async def times_out(workflow: Workflow) -> None:
 def test_a_workflow_timeout_cancels_its_code_and_fails_the_run(project: Any) -> None:
     """A12, B4: after the timeout the code gets one CancelledError and the run fails with WF723."""
 
+    clock = AheadClock()
+
     async def scenario(engine: Any) -> None:
         run = await engine.start_run("times_out")
-        with pytest.raises(RunFailedError, match=r"exceeded its timeout of 0.05 s") as caught:
+        while (await run.info()).status != "waiting":
+            await asyncio.sleep(0.005)
+        clock.go_on(engine, 7200)
+        with pytest.raises(RunFailedError, match=r"exceeded its timeout of 3600 s") as caught:
             await run.result()
         assert caught.value.error_code == "WF723"
         assert CALLS == ["cleaned up"]
 
-    project.scenario(globals(), scenario)
+    project.scenario(globals(), scenario, environment=clock.environment)
 
 
 @define_workflow
@@ -303,14 +310,14 @@ def test_hooks_take_payloads_by_name_by_token_and_before_anybody_waits(project: 
         while not CALLS:
             await asyncio.sleep(0.005)
         token = CALLS[0]
-        assert await engine.resume_json('{"amount": "no id"}', token=token) == "sent"
+        assert await engine.controls.resume_hook_json('{"amount": "no id"}', token=token) == "sent"
         while "hook_rejected" not in [e.type for e in await run.history()]:
             await asyncio.sleep(0.005)
-        assert await engine.resume_json('{"id": "right"}', token=token) == "sent"
+        assert await engine.controls.resume_hook_json('{"id": "right"}', token=token) == "sent"
         assert await run.result() == ["right", 7]
         assert CALLS[1:] == ["timed out"]
         with pytest.raises(InvalidInputError):
-            await engine.resume_json("{not json", token=token)
+            await engine.controls.resume_hook_json("{not json", token=token)
 
     project.scenario(globals(), scenario)
 
@@ -451,7 +458,7 @@ def test_a_client_alone_is_told_of_a_result_by_another_process(project: Any) -> 
     async def scenario(client: Any) -> None:
         async with open_engine(client.registry, client.settings):
             run = await client.start_run("parallel", 2)
-            assert await run.result(timeout="10s") == 2
+            assert await run.result(timeout="60s") == 2
 
     project.scenario(globals(), scenario, work=False)
 

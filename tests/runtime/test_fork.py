@@ -82,7 +82,7 @@ async def limited(workflow: Workflow) -> str:
 
 async def finished(engine: Engine, workflow: str, *data: Any) -> Any:
     run = await engine.start_run(workflow, *data)
-    await run.result("25s")
+    await run.result("60s")
     return run
 
 
@@ -98,7 +98,7 @@ def test_a_fork_begins_with_a_copy(project: Project) -> None:
         before, record = await run.history(), await run.info()
         fork = await run.fork(await checkpoint(run, "b"))
         assert fork.id != run.id
-        result = await fork.result("25s")
+        result = await fork.result("60s")
         assert await run.history() == before
         assert await run.info() == record
         history = await fork.history()
@@ -118,7 +118,7 @@ def test_a_fork_with_another_input(project: Project) -> None:
     async def scenario(engine: Engine) -> Any:
         run = await finished(engine, "chain", "x")
         fork = await run.fork(await checkpoint(run, "a"), "y")
-        result = await fork.result("25s")
+        result = await fork.result("60s")
         assert (await fork.info()).input == b'"y"'
         assert [e.key for e in await fork.history() if e.type == "input_changed"] == ["0/a"]
         with pytest.raises(InvalidInputError):
@@ -133,7 +133,7 @@ def test_a_fork_from_the_start(project: Project) -> None:
 
     async def scenario(engine: Engine) -> Any:
         run = await finished(engine, "chain", "x")
-        return await (await run.fork(1)).result("25s")
+        return await (await run.fork(1)).result("60s")
 
     assert project.scenario(globals(), scenario) == ["x", "ax2", "bx2", "cx2"]
 
@@ -143,12 +143,12 @@ def test_what_is_open_is_opened_anew(project: Project) -> None:
 
     async def scenario(engine: Engine) -> Any:
         run = await engine.start_run("open_things")
-        async with asyncio.timeout(25):
+        async with asyncio.timeout(60):
             while not any(one.name == "a" for one in await run.checkpoints()):
                 await asyncio.sleep(0.005)
         fork = await run.fork(await checkpoint(run, "a"))
         for one in (run, fork):
-            async with asyncio.timeout(25):
+            async with asyncio.timeout(60):
                 while not (await one.waiting() and any(e.type == "child_started" for e in await one.history())):
                     await asyncio.sleep(0.005)
         tokens = {one.id: (await one.waiting())[0].token for one in (run, fork)}
@@ -159,9 +159,9 @@ def test_what_is_open_is_opened_anew(project: Project) -> None:
         assert len(set(children)) == 2
         results = []
         for number, one in enumerate((run, fork)):
-            await engine.resume(b'"%d"' % number, token=tokens[one.id])
+            await engine.controls.resume_hook(b'"%d"' % number, token=tokens[one.id])
             await engine.run(children[number]).hooks["inner"].resume(f"inner {number}")
-            results.append(await one.result("25s"))
+            results.append(await one.result("60s"))
         due = [
             e.data["due"] for one in (run, fork) for e in await one.history() if e.key == "0/nap" and "due" in e.data
         ]
@@ -178,9 +178,9 @@ def test_random_values_are_those_of_the_other_run_up_to_there(project: Project) 
     async def scenario(engine: Engine) -> Any:
         run = await finished(engine, "drawing", "x")
         fork = await run.fork(await checkpoint(run, "a"))
-        await fork.result("25s")
+        await fork.result("60s")
         again = await fork.fork(await checkpoint(fork, "b"))
-        await again.result("25s")
+        await again.result("60s")
         return [run.id, fork.id, again.id]
 
     ids = project.scenario(globals(), scenario)
@@ -216,7 +216,7 @@ def test_a_fork_of_a_continued_run(project: Project) -> None:
         last = [seq for name, seq in names if name == "a"][-1]
         first = next(seq for name, seq in names if name == "a")
         one, other = await run.fork(last), await run.fork(first)
-        return [await one.result("25s"), await other.result("5s")]
+        return [await one.result("60s"), await other.result("60s")]
 
     assert project.scenario(globals(), scenario) == [[0, "a01", "b2"], [0, "a02", "b3"]]
 
@@ -228,7 +228,7 @@ def test_the_timeout_of_a_fork_counts_from_its_start(project: Project) -> None:
     async def scenario(engine: Engine) -> Any:
         run = await finished(engine, "limited")
         clock.go_on(engine, 7200)
-        return await (await run.fork(await checkpoint(run, "a"))).result("25s")
+        return await (await run.fork(await checkpoint(run, "a"))).result("60s")
 
     assert project.scenario(globals(), scenario, environment=clock.environment) == "done"
     assert DONE == ["a"]
@@ -286,7 +286,7 @@ def test_a_fork_taken_back_waits_for_what_is_its_own(project: Project) -> None:
     async def answer(engine: Engine, run: Any) -> None:
         """Resume both hooks by their tokens, first the child's, and after its end the run's own."""
         ended = await ends(run)
-        async with asyncio.timeout(25):
+        async with asyncio.timeout(60):
             for name in ("inner", "word"):
                 while True:
                     children = await engine.store.list_runs(parent=run.id)
@@ -295,7 +295,7 @@ def test_a_fork_taken_back_waits_for_what_is_its_own(project: Project) -> None:
                     if hooks:
                         break
                     await asyncio.sleep(0.01)
-                await engine.resume_json('"now"', token=hooks[0].token)
+                await engine.controls.resume_hook_json('"now"', token=hooks[0].token)
                 while name == "inner" and await ends(run) == ended:
                     await asyncio.sleep(0.005)
 
@@ -304,15 +304,15 @@ def test_a_fork_taken_back_waits_for_what_is_its_own(project: Project) -> None:
 
     async def scenario(engine: Engine) -> Any:
         run = await engine.start_run("open_things")
-        async with asyncio.timeout(25):
+        async with asyncio.timeout(60):
             while not any(one.name == "a" for one in await run.checkpoints()):
                 await asyncio.sleep(0.005)
         await answer(engine, run)
-        await run.result("25s")
+        await run.result("60s")
         fork = await run.fork(await checkpoint(run, "word"))
-        assert await fork.result("25s") == ["a1", "now", "now"]
+        assert await fork.result("60s") == ["a1", "now", "now"]
         await fork.rollback(await checkpoint(fork, "a"))
         await answer(engine, fork)
-        return await fork.result("25s")
+        return await fork.result("60s")
 
     assert project.scenario(globals(), scenario) == ["a1", "now", "now"]

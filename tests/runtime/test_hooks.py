@@ -31,7 +31,7 @@ async def three(workflow: Workflow) -> list[str]:
 
 
 async def until_waiting(run: Run[Any], count: int) -> dict[str, Any]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while len(found := await run.waiting()) < count:
             await asyncio.sleep(0.005)
     return {hook.name: hook for hook in found}
@@ -51,7 +51,7 @@ def test_several_hooks_are_read_from_the_run(project: Project) -> None:
         assert len({hook.token for hook in hooks.values()}) == 3
         states = {step.name: (step.status, step.due) for step in await run.steps()}
         assert states == {name: ("waiting", hook.due) for name, hook in hooks.items()}
-        assert await engine.resume_json('"b"', token=hooks["second"].token) == "sent"
+        assert await engine.controls.resume_hook_json('"b"', token=hooks["second"].token) == "sent"
         while "second" in [hook.name for hook in await run.waiting()]:
             await asyncio.sleep(0.005)
         assert set(await until_waiting(run, 2)) == {"first", "third"}
@@ -73,7 +73,7 @@ def test_a_hook_is_resumed_once(project: Project) -> None:
     run_id, token = project.scenario(globals(), before)
 
     async def nobody_works(engine: Engine) -> list[str]:
-        return [await engine.resume_json(text, token=token) for text in ('"one"', '"two"', '"two"')]
+        return [await engine.controls.resume_hook_json(text, token=token) for text in ('"one"', '"two"', '"two"')]
 
     assert project.scenario(globals(), nobody_works, work=False) == ["sent", "duplicate", "duplicate"]
 
@@ -81,17 +81,17 @@ def test_a_hook_is_resumed_once(project: Project) -> None:
         run = engine.run(run_id)
         while len(await run.waiting()) > 2:
             await asyncio.sleep(0.005)
-        assert await engine.resume_json('"three"', token=token) == "duplicate"
+        assert await engine.controls.resume_hook_json('"three"', token=token) == "duplicate"
         await run.hooks["second"].resume("b")
         await run.hooks["third"].resume("c")
         assert await run.result() == ["one", "b", "c"]
         history = [(event.type, event.key) for event in await run.history()]
         assert history.count(("hook_resumed", "0/first")) == 1
-        assert await engine.resume_json('"four"', token=token) == "duplicate"
+        assert await engine.controls.resume_hook_json('"four"', token=token) == "duplicate"
         with pytest.raises(RunStateError):
             await run.hooks["first"].resume("five")
         with pytest.raises(UnknownHookError):
-            await engine.resume_json('"six"', token="hook_of_nobody")
+            await engine.controls.resume_hook_json('"six"', token="hook_of_nobody")
         assert [(event.type, event.key) for event in await run.history()] == history
 
     project.scenario(globals(), after)

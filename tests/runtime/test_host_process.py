@@ -59,7 +59,7 @@ def test_what_a_future_cannot_hold(project: Any) -> None:
         ATTEMPTS.clear()
         run = await engine.start_run("raises")
         with pytest.raises(RunFailedError, match="after 2 attempts: RuntimeError: the function raised StopIteration"):
-            await run.result("25s")
+            await run.result("60s")
         assert len(ATTEMPTS) == 2
         (first, *_) = [event for event in await run.history() if event.type == "step_failed"]
         assert first.data["error"] == "the function raised KeyboardInterrupt"
@@ -72,7 +72,7 @@ def test_an_eager_task_factory(project: Any) -> None:
 
     async def scenario(engine: Engine) -> None:
         asyncio.get_running_loop().set_task_factory(getattr(asyncio, "eager_task_factory", None))
-        assert await (await engine.start_run("quick")).result("25s") == 3
+        assert await (await engine.start_run("quick")).result("60s") == 3
 
     project.scenario(globals(), scenario)
 
@@ -114,7 +114,7 @@ def test_a_result_without_waiting(project: Any) -> None:
 
     async def scenario(engine: Engine) -> None:
         done = await engine.start_run("quick")
-        await done.result("25s")
+        await done.result("60s")
         assert await done.result("0s") == 3
         run = await engine.start_run("waits", 0)
         while not await run.waiting():
@@ -144,7 +144,7 @@ def test_a_backlog_of_messages(project: Any, monkeypatch: pytest.MonkeyPatch) ->
             await run.hooks["number"].resume(number)
         assert looks < 3 * most
         await run.hooks["go"].resume(0)
-        assert await run.result("10s") == sum(range(most))
+        assert await run.result("60s") == sum(range(most))
 
     project.scenario(globals(), scenario)
 
@@ -194,9 +194,9 @@ def test_a_relative_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         registry = Registry("none")
         registry.register(*globals()[NAMESPACE].values())
         async with open_engine(registry, Settings(project=Path())) as engine:
-            await (await engine.start_run("quick")).result("25s")
+            await (await engine.start_run("quick")).result("60s")
             monkeypatch.chdir(tmp_path / "below")
-            await (await engine.start_run("quick")).result("25s")
+            await (await engine.start_run("quick")).result("60s")
             assert len(await engine.store.list_runs()) == 2
 
     asyncio.run(main())
@@ -214,7 +214,7 @@ def test_an_event_that_is_called_like_the_second_of_another(project: Any) -> Non
 
     async def scenario(engine: Engine) -> None:
         run = await engine.start_run("collides")
-        await run.result("25s")
+        await run.result("60s")
         keys = [event.key for event in await run.history() if event.type == "emitted"]
         assert keys == ["0/emit:told#2", "0/emit:told", "0/emit:told#3"]
 

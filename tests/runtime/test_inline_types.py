@@ -88,8 +88,8 @@ def test_each_function_has_its_own_types(project: Any) -> None:
 
     async def scenario(engine: Engine) -> None:
         run = await engine.start_run("inline")
-        assert await run.result("25s") == [expected for _, _, expected in CASES.values()]
+        assert await run.result("60s") == [expected for _, _, expected in CASES.values()]
         with pytest.raises(Exception, match=r"the input of step 'second' .* does not fit str"):
-            await (await engine.start_run("mistyped")).result("25s")
+            await (await engine.start_run("mistyped")).result("60s")
 
     project.scenario(globals(), scenario)

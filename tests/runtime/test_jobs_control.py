@@ -63,7 +63,7 @@ def stubborn(job: Job) -> str:
     CALLS.append("began")
     while not job.is_over:
         RELEASE.wait(0.005)
-    RELEASE.wait(20)
+    RELEASE.wait(60)
     CALLS.append("ended")
     return "an effect"
 
@@ -130,7 +130,7 @@ async def continued(workflow: Workflow, number: int) -> int:
 
 async def until(what: Callable[[], Awaitable[Any]] | Callable[[], Any]) -> Any:
     """Wait for a fact."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             found = what()
             found = await found if hasattr(found, "__await__") else found

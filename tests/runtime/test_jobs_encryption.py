@@ -56,7 +56,7 @@ async def opened(folder: Path, keys: str | None, **serving: Any) -> AsyncIterato
     settings = Settings(project=folder, encryption_keys=None if keys is None else f"file:{keys}.json")
     if keys is not None:
         (folder / f"{keys}.json").write_text(keyring(keys))
-    async with open_engine(registry, settings, serving=Serving(**serving)) as engine, asyncio.timeout(30):
+    async with open_engine(registry, settings, serving=Serving(**serving)) as engine, asyncio.timeout(60):
         yield engine
 
 
@@ -90,7 +90,7 @@ def test_a_process_without_the_key_leaves_the_job_alone(
     tmp_path: Path, other: str | None, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """B16: it gives it back, for one that has the key; it lists jobs without what they hold."""
-    monkeypatch.setattr("wfgen.store.sealed_jobs.LEFT_ALONE", 0.5)
+    monkeypatch.setattr("wfgen.store.encrypted_jobs.LEFT_ALONE", 0.5)
 
     async def main() -> None:
         async with opened(tmp_path, "one", workers=[]) as runs:

@@ -58,7 +58,7 @@ class Worker:
         return await asyncio.to_thread(self._hear, what)
 
     def _hear(self, what: Sequence[str]) -> str:
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         while True:
             try:
                 line = self.lines.get(timeout=max(0.0, until - time.monotonic()))
@@ -100,9 +100,8 @@ def start(project: Project) -> Iterator[Callable[..., Worker]]:
 @asynccontextmanager
 async def orchestrator(project: Project) -> AsyncIterator[Engine]:
     """The runs, in this process; it takes no job."""
-    settings = project.settings.model_copy(update={"lease": "2s"})
     serving = Serving(workers=[])
-    async with open_engine(jobs_child.registry(), settings, serving=serving) as engine, asyncio.timeout(40):
+    async with open_engine(jobs_child.registry(), project.settings, serving=serving) as engine, asyncio.timeout(60):
         yield engine
 
 
@@ -150,13 +149,13 @@ def test_a_process_that_is_killed_loses_its_job(project: Project, start: Callabl
 
     async def main() -> None:
         async with orchestrator(project) as engine:
-            first = start("waits", lease="1s")
+            first = start("waits")
             await first.hear("ready")
             run = await engine.start_run("one", worker)
             assert await first.hear("begins") == "begins 1 1"
             first.process.kill()
             first.process.wait()
-            second = start("quick", lease="1s")
+            second = start("quick")
             if worker == "work":
                 assert await second.hear("begins") == "begins 1 2"
                 assert await run.result() == "1 in quick"
@@ -178,17 +177,19 @@ def test_a_stopped_process_is_fenced(project: Project, start: Callable[..., Work
             first = start("waits", lease="1s", trust=trust)
             await first.hear("ready")
             run = await engine.start_run("one", "work")
-            await first.hear("begins 1 1")
+            await first.hear("begins 1 ")
             os.kill(first.process.pid, signal.SIGSTOP)
-            second = start("quick")
-            await second.hear("begins 1 2")
+            second = start("quick", lease="2s")  # it looks often
+            attempt = int((await second.hear("begins 1 ")).split()[2])
+            assert attempt >= 2
             assert await run.result() == "1 in quick"
             (project.settings.project / "go").touch()
             os.kill(first.process.pid, signal.SIGCONT)
             refused = ("is not recorded",)
             await first.hear(*refused, *(("lease has lapsed", "was taken from") if trust == "carefully" else ()))
             (job,) = await engine.store.list_jobs(run_id=run.id)
-            assert (job.status, job.attempt, job.epoch, job.output) == ("completed", 2, 2, b'"1 in quick"')
+            assert (job.status, job.output) == ("completed", b'"1 in quick"')
+            assert job.epoch >= job.attempt >= attempt
             history = [event.type for event in await run.history()]
             assert history == ["run_started", "job_created", "step_completed", "run_completed"]
 

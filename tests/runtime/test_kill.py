@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from wfgen.store.schema import open_file
+from wfgen.store.sqlite.schema import open_file
 
 from .kills.lives import DIED, MEMORY, Server, commits, problems
 from .kills.moments import commit_points

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,6 +23,8 @@ from wfgen import (
 from wfgen.engine import Engine
 from wfgen.environment import Environment
 
+from .clocks import AheadClock, Limits
+
 if TYPE_CHECKING:
     from conftest import Project
 
@@ -36,7 +38,6 @@ BUSY: list[None] = []
 @pytest.fixture(autouse=True)
 def _fresh() -> Iterator[None]:
     CALLS.clear()
-    LIMITS.clear()
     GATE.clear()
     yield
     GATE.set()
@@ -58,7 +59,7 @@ def slow_then_quick(job: Job) -> str:
     with busy():
         CALLS.append(("begin", job.attempt))
         if job.attempt == 1:
-            GATE.wait(10)
+            GATE.wait(60)
             CALLS.append(("is over", job.is_over))
         CALLS.append(("end", job.attempt))
     return f"attempt {job.attempt}"
@@ -74,7 +75,7 @@ def after(job: Job) -> str:
     return slow_then_quick(job)
 
 
-@define_worker("bounded", retry=Retry(attempts=5, delay="1ms", overlap=False, within="150ms"), timeout="30ms")
+@define_worker("bounded", retry=Retry(attempts=5, delay="1ms", overlap=False, within="1h"), timeout="30ms")
 def bounded(job: Job) -> str:
     return slow_then_quick(job)
 
@@ -84,7 +85,7 @@ def reporting(job: Job) -> str:
     with busy():
         job.report("in time")
         CALLS.append("reported")
-        GATE.wait(10)
+        GATE.wait(60)
         job.report("late")
     return "late"
 
@@ -96,31 +97,22 @@ async def flow(workflow: Workflow, worker: str) -> Any:
     return found if isinstance(found, str) else [found.error, found.partial]
 
 
-LIMITS: list[asyncio.Timeout] = []
-"""The timeouts of all attempts so far; each is over when the test says so."""
+@pytest.fixture
+def limits() -> Limits:
+    return Limits()
 
 
-@contextlib.asynccontextmanager
-async def _by_hand(delay: float) -> AsyncIterator[asyncio.Timeout]:
-    async with asyncio.timeout(None) as limit:
-        LIMITS.append(limit)
-        yield limit
-
-
-TIMED_BY_HAND = Environment(timeout=_by_hand)
-
-
-async def _time_out() -> None:
+async def _time_out(limits: Limits) -> None:
     """End the time of the first attempt, once its thread is at work."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not CALLS:
             await asyncio.sleep(0.002)
-    LIMITS[0].reschedule(asyncio.get_running_loop().time())
+    await limits.end()
 
 
 async def _until_recorded(engine: Engine, run: Any, type: str) -> None:
     """Wait until an event is recorded, and the engine has heard of that."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not any(event.type == type for event in await run.history()):
             await asyncio.sleep(0.005)
     await engine.prune("1d")
@@ -132,19 +124,19 @@ def _late(caplog: pytest.LogCaptureFixture, run_id: str) -> list[str]:
 
 
 async def _until_late(caplog: pytest.LogCaptureFixture, run_id: str) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not _late(caplog, run_id):
             await asyncio.sleep(0.005)
 
 
 def test_a_late_result_is_refused_and_the_retry_runs_beside_it(
-    project: Project, caplog: pytest.LogCaptureFixture
+    project: Project, limits: Limits, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A12, B4: nothing is recorded of a thread that ends after its attempt; the log tells of it, and the job knew."""
 
     async def scenario(engine: Engine) -> None:
         run = await engine.start_run("flow", "beside")
-        await _time_out()
+        await _time_out(limits)
         assert await run.result() == "attempt 2"
         assert CALLS == [("begin", 1), ("begin", 2), ("end", 2)]
         GATE.set()
@@ -157,32 +149,32 @@ def test_a_late_result_is_refused_and_the_retry_runs_beside_it(
         assert "attempt 1" in line
         assert line.endswith("its result is refused")
 
-    project.scenario(globals(), scenario, environment=TIMED_BY_HAND)
+    project.scenario(globals(), scenario, environment=Environment(timeout=limits))
 
 
 def test_a_late_end_of_the_thread_concerns_a_run_that_still_goes_on(
-    project: Project, caplog: pytest.LogCaptureFixture
+    project: Project, limits: Limits, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A12: the step has failed, the run goes on, and the thread's end changes neither."""
 
     async def scenario(engine: Engine) -> None:
         run = await engine.start_run("flow", "reporting")
-        await _time_out()
+        await _time_out(limits)
         await _until_recorded(engine, run, "step_failed")
         GATE.set()
         assert await run.result() == ["the attempt took longer than 0.03 s", "in time"]
         await _until_late(caplog, run.id)
         assert [event.type for event in await run.history() if event.key == "0/step"] == ["step_failed"]
 
-    project.scenario(globals(), scenario, environment=TIMED_BY_HAND)
+    project.scenario(globals(), scenario, environment=Environment(timeout=limits))
 
 
-def test_a_retry_waits_for_the_thread_if_it_is_told_to(project: Project) -> None:
+def test_a_retry_waits_for_the_thread_if_it_is_told_to(project: Project, limits: Limits) -> None:
     """A11, A12, D4: with overlap=False no two attempts are at work at once, and no attempt is lost by waiting."""
 
     async def scenario(engine: Engine) -> None:
         run = await engine.start_run("flow", "after")
-        await _time_out()
+        await _time_out(limits)
         await _until_recorded(engine, run, "step_retrying")
         opened = engine.time()
         GATE.set()
@@ -191,36 +183,40 @@ def test_a_retry_waits_for_the_thread_if_it_is_told_to(project: Project) -> None
         completed = next(event for event in await run.history() if event.type == "step_completed")
         assert completed.data["started_at"] >= opened, "its time counts from its begin, not from the wait"
 
-    project.scenario(globals(), scenario, environment=TIMED_BY_HAND)
+    project.scenario(globals(), scenario, environment=Environment(timeout=limits))
 
 
-def test_the_wait_for_a_thread_has_the_bound_of_all_attempts(project: Project) -> None:
+def test_the_wait_for_a_thread_has_the_bound_of_all_attempts(project: Project, limits: Limits) -> None:
     """A12, B4: the thread never ends, so the step fails when its time is up, and no other attempt begins."""
 
+    clock = AheadClock()
+
     async def scenario(engine: Engine) -> None:
-        began = time.monotonic()
         run = await engine.start_run("flow", "bounded")
-        assert await run.result() == ["all attempts together took longer than 0.15 s", None]
-        assert 0.14 <= time.monotonic() - began < 5
+        await _time_out(limits)
+        await limits.begun(1)  # it bounds the wait for the thread
+        clock.go_on(engine, 7200)
+        await limits.end(1)
+        assert await run.result() == ["all attempts together took longer than 3600 s", None]
         assert CALLS == [("begin", 1)]
 
-    project.scenario(globals(), scenario)
+    project.scenario(globals(), scenario, environment=Environment(clock=clock, timeout=limits))
 
 
-def test_another_process_does_not_wait_for_a_thread_that_it_does_not_have(project: Project) -> None:
+def test_another_process_does_not_wait_for_a_thread_that_it_does_not_have(project: Project, limits: Limits) -> None:
     """A11: what is waited for is not recorded; the next attempt begins when its delay is over."""
 
     async def first(engine: Engine) -> str:
         run = await engine.start_run("flow", "after")
-        await _time_out()
+        await _time_out(limits)
         await _until_recorded(engine, run, "step_retrying")
         return run.id
 
     async def second(engine: Engine) -> Any:
         return await engine.run(run_id).result()
 
-    run_id = project.scenario(globals(), first, environment=TIMED_BY_HAND)
-    assert project.scenario(globals(), second, environment=TIMED_BY_HAND) == "attempt 2"
+    run_id = project.scenario(globals(), first, environment=Environment(timeout=limits))
+    assert project.scenario(globals(), second, environment=Environment(timeout=limits)) == "attempt 2"
     assert CALLS == [("begin", 1), ("begin", 2), ("end", 2)]
 
 
@@ -259,7 +255,7 @@ async def tidy() -> str:
 def thread() -> str:
     CALLS.append("begin")
     with busy():
-        GATE.wait(10)
+        GATE.wait(60)
     return "from the thread"
 
 
@@ -267,7 +263,7 @@ def thread() -> str:
 def thread_fails() -> str:
     CALLS.append("begin")
     with busy():
-        GATE.wait(10)
+        GATE.wait(60)
     raise ValueError("from the thread")
 
 
@@ -288,7 +284,7 @@ async def plain(workflow: Workflow, worker: str) -> None:
 
 
 async def _begun(run: Any) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while "begin" not in CALLS:
             await asyncio.sleep(0.002)
         while "fails at once" in CALLS and not any(e.type == "step_retrying" for e in await run.history()):
@@ -369,20 +365,20 @@ def test_a_process_that_ends_while_a_cancelled_step_ends_leaves_no_gap(project: 
     async def first(engine: Engine) -> str:
         run = await engine.start_run("gives_up", "thread")
         await _begun(run)
-        await engine.resume_json('"now"', run_id=run.id, name="give up")
-        async with asyncio.timeout(10):
+        await engine.controls.resume_hook_json('"now"', run_id=run.id, name="give up")
+        async with asyncio.timeout(60):
             while len(await run.history()) < 4 or [hook.name for hook in await run.waiting()] != ["go on"]:
                 await asyncio.sleep(0.005)
         return run.id
 
     async def second(engine: Engine) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not [e for e in await engine.run(run_id).history() if e.type == "step_failed"]:
                 await asyncio.sleep(0.005)
 
     async def third(engine: Engine) -> None:
         run = engine.run(run_id)
-        await engine.resume_json('"now"', run_id=run.id, name="go on")
+        await engine.controls.resume_hook_json('"now"', run_id=run.id, name="go on")
         with pytest.raises(RunFailedError, match=r"\['given up', 'now'\]"):
             await run.result()
         ends = [event for event in await run.history() if event.key == "0/step"]
@@ -401,15 +397,15 @@ def test_an_end_after_the_cancel_is_the_same_in_a_replay(project: Project) -> No
     async def first(engine: Engine) -> str:
         run = await engine.start_run("gives_up", "stubborn")
         await _begun(run)
-        await engine.resume_json('"now"', run_id=run.id, name="give up")
-        async with asyncio.timeout(10):
+        await engine.controls.resume_hook_json('"now"', run_id=run.id, name="give up")
+        async with asyncio.timeout(60):
             while not [e for e in await run.history() if e.type == "step_completed"]:
                 await asyncio.sleep(0.005)
         return run.id
 
     async def second(engine: Engine) -> None:
         run = engine.run(run_id)
-        await engine.resume_json('"now"', run_id=run.id, name="go on")
+        await engine.controls.resume_hook_json('"now"', run_id=run.id, name="go on")
         with pytest.raises(RunFailedError, match=r"\['given up', 'now'\]"):
             await run.result()
         ends = [event for event in await run.history() if event.key == "0/step"]

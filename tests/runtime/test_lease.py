@@ -27,7 +27,7 @@ async def work() -> str:
     name = threading.current_thread().name
     CALLS.append(name)
     if name == "stalling":
-        assert AWAKE.wait(30)  # blocks its engine's loop
+        assert AWAKE.wait(60)  # blocks its engine's loop
     return name
 
 
@@ -111,7 +111,7 @@ def test_a_process_that_lost_its_lease_registers_again_and_goes_on(tmp_path: Pat
             before = engine.process_id
             time.sleep(2)
             run = await engine.start_run("worked")
-            assert await run.result(timeout="20s")
+            assert await run.result(timeout="60s")
             assert engine.process_id != before
 
     asyncio.run(main())

@@ -154,7 +154,7 @@ def test_another_process_goes_on_telling(project: Project) -> None:
 
     async def second(engine: Engine) -> None:
         run = engine.run(run_id)
-        await engine.resume_json('"go on"', run_id=run.id, name="word")
+        await engine.controls.resume_hook_json('"go on"', run_id=run.id, name="word")
         while _moments().count("sleep") < 2:
             await asyncio.sleep(0.002)
 
@@ -192,7 +192,7 @@ def test_handlers_of_the_process(project: Project) -> None:
 
     async def main() -> None:
         process = WorkerProcess(handlers=handlers)
-        async with open_engine(registry, project.settings, process=process) as engine, asyncio.timeout(30):
+        async with open_engine(registry, project.settings, process=process) as engine, asyncio.timeout(60):
             for name, data in (("plain", ()), ("in_parts", (0,))):
                 await (await engine.start_run(name, *data)).result()
 

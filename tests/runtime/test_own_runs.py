@@ -47,7 +47,7 @@ def test_others_are_left_alone(tmp_path: Path, resident: int) -> None:
     async def scenario() -> Any:
         async with open_engine(registry(), settings, work=False) as client:
             other = await client.start_run("leaf", 1)
-        async with open_engine(registry(), settings, work="own") as engine, asyncio.timeout(20):
+        async with open_engine(registry(), settings, work="own") as engine, asyncio.timeout(60):
             run = await engine.start_run("top")
             result = await run.result()
             return result, (await engine.run(other.id).info()), await run.entries()
@@ -68,6 +68,6 @@ def test_a_run_that_is_found_by_its_key_is_its_own(tmp_path: Path) -> None:
         async with open_engine(registry(), settings, work="own") as engine:
             again = await engine.start_run("middle", 4, idempotency_key="four")
             assert again.id == first.id
-            return await again.result("20s")
+            return await again.result("60s")
 
     assert asyncio.run(scenario()) == 5

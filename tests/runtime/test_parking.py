@@ -24,6 +24,7 @@ from wfgen.execution import SLICE, Execution
 from wfgen.parked import waits_inside_block
 from wfgen.registry import Registry
 from wfgen.settings import Settings
+from wfgen.workflow_code import WorkflowCode
 
 from .clocks import AheadClock
 from .patterns import PATTERNS
@@ -94,7 +95,7 @@ def work(
     async def main() -> Any:
         async with (
             open_engine(registry, Settings(project=tmp_path, **settings), environment=environment) as engine,
-            asyncio.timeout(30),
+            asyncio.timeout(60),
         ):
             return await scenario(engine)
 
@@ -113,12 +114,12 @@ def test_a_run_that_waits_leaves_memory_and_comes_back(tmp_path: Path) -> None:
     async def scenario(engine: Engine) -> None:
         run = await engine.start_run("waiter")
         result = asyncio.ensure_future(run.result())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await until(lambda: BEGAN == ["waiter"] and not engine.executions)
         await run.hooks["word"].resume("fine ")
         while not (hooks := [hook for hook in await run.waiting() if hook.name == "again"]):
             await asyncio.sleep(0.002)
-        await engine.resume_json('"again"', token=hooks[0].token)
+        await engine.controls.resume_hook_json('"again"', token=hooks[0].token)
         assert await result == "fine again"
         assert len(BEGAN) >= 4, "it was replayed for each of three waits"
         events = await run.history()
@@ -135,7 +136,7 @@ def test_a_cancel_reaches_a_run_that_is_not_in_memory(tmp_path: Path) -> None:
         run = await engine.start_run("sleeper", 3600)
         await until(lambda: bool(BEGAN) and not engine.executions)
         await run.cancel()
-        assert (await engine.finished(run.id, 5)).status == "cancelled"
+        assert (await engine.finished(run.id, 60)).status == "cancelled"
 
     work(tmp_path, scenario, resident=0)
 
@@ -235,11 +236,11 @@ def test_a_long_replay_lets_others_have_their_turn(tmp_path: Path, monkeypatch: 
         assert len(completed) == steps + 1, "no step was begun again"
 
     run_id = work(tmp_path, begin)
-    pump, deliver = Execution.pump, Execution._deliver
+    pump, deliver = Execution.pump, WorkflowCode.deliver
     monkeypatch.setattr(Execution, "pump", lambda self: (between.append(0), pump(self))[1])
     monkeypatch.setattr(
-        Execution,
-        "_deliver",
+        WorkflowCode,
+        "deliver",
         lambda self, *one: (between.__setitem__(-1, between[-1] + 1), deliver(self, *one))[1],
     )
     work(tmp_path, recover)
@@ -269,7 +270,7 @@ def test_patterns_that_leave_memory_at_every_wait(name: str, tmp_path: Path, cap
         registry.register(definition)
 
         async def main() -> None:
-            async with open_engine(registry, Settings(project=tmp_path, resident=0)) as engine, asyncio.timeout(20):
+            async with open_engine(registry, Settings(project=tmp_path, resident=0)) as engine, asyncio.timeout(60):
                 run = await engine.start_run(name)
                 await run.result()
                 keys = [event.key for event in await run.history() if event.type in COMPLETIONS]
@@ -339,12 +340,12 @@ def test_a_run_that_kills_its_processes_is_given_up(tmp_path: Path) -> None:
     """F7: after three deaths without progress it fails with WF728, which names the processes; the first step's record
     counts as progress, so the process that made it is not among them."""
     child = [sys.executable, str(Path(__file__).parent / "crash_child.py"), str(tmp_path)]
-    codes = [subprocess.run(child, timeout=30, check=False).returncode for _ in range(4)]
+    codes = [subprocess.run(child, timeout=60, check=False).returncode for _ in range(4)]
     assert codes == [-signal.SIGKILL] * 4
 
     async def scenario(engine: Engine) -> None:
         (run,) = await engine.store.list_runs()
-        record = await engine.finished(run.run_id, 10)
+        record = await engine.finished(run.run_id, 60)
         assert (record.status, record.error_code) == ("failed", "WF728")
         assert record.error is not None
         assert "3 processes in a row died" in record.error

@@ -42,7 +42,7 @@ def _fresh() -> None:
 
 def slow() -> str:
     BEGUN.set()
-    assert GATE.wait(10)
+    assert GATE.wait(60)
     DONE.append("slow")
     return "slow"
 
@@ -113,7 +113,7 @@ async def begun() -> None:
 
 
 async def status(engine: Engine, run_id: str, wanted: str) -> None:
-    async with asyncio.timeout(25):
+    async with asyncio.timeout(60):
         while (await engine.run(run_id).info()).status != wanted:
             await asyncio.sleep(0.005)
 
@@ -139,7 +139,7 @@ def test_steps_at_work_end_and_nothing_new_begins(project: Project) -> None:
         assert DONE == ["slow"]
         assert await run.resume() == "sent"
         assert await run.resume() == "duplicate"
-        assert await run.result("25s") == ["slow", "second"]
+        assert await run.result("60s") == ["slow", "second"]
         return await types(engine, run.id)
 
     kinds = project.scenario(globals(), scenario)
@@ -169,7 +169,7 @@ def test_a_pause_outlives_processes(project: Project) -> None:
 
     async def resume(engine: Engine) -> Any:
         await engine.run(run_id).resume()
-        return await engine.run(run_id).result("25s")
+        return await engine.run(run_id).result("60s")
 
     assert project.scenario(globals(), resume) == ["slow", "second"]
     assert DONE == ["slow", "second"]
@@ -188,7 +188,7 @@ def test_timers_do_not_fire_in_a_pause(project: Project) -> None:
         await others_done(engine)
         assert (await run.info()).status == "paused"
         await run.resume()
-        return await run.result("25s")
+        return await run.result("60s")
 
     assert project.scenario(globals(), scenario, environment=clock.environment) == "awake"
 
@@ -200,7 +200,7 @@ def test_a_pause_that_is_taken_back_in_time(project: Project) -> None:
     async def scenario(engine: Engine) -> Any:
         run = await engine.start_run("beside")
         await begun()
-        async with asyncio.timeout(25):
+        async with asyncio.timeout(60):
             while "timer_set" not in await types(engine, run.id):
                 await asyncio.sleep(0.005)
         await run.pause()
@@ -208,11 +208,11 @@ def test_a_pause_that_is_taken_back_in_time(project: Project) -> None:
         await others_done(engine)
         assert DONE == []
         assert await run.resume() == "sent"
-        async with asyncio.timeout(25):
+        async with asyncio.timeout(60):
             while not DONE:
                 await asyncio.sleep(0.005)
         GATE.set()
-        assert await run.result("25s") == ["slow", "rested"]
+        assert await run.result("60s") == ["slow", "rested"]
         return await types(engine, run.id)
 
     kinds = project.scenario(globals(), scenario, environment=clock.environment)
@@ -233,7 +233,7 @@ def test_a_step_between_attempts_waits(project: Project) -> None:
         await others_done(engine)
         assert DONE == ["attempt"]
         await run.resume()
-        return await run.result("25s")
+        return await run.result("60s")
 
     assert project.scenario(globals(), scenario, environment=clock.environment) == "at last"
     assert DONE == ["attempt", "attempt"]
@@ -251,7 +251,7 @@ def test_messages_wait_in_a_pause(project: Project) -> None:
         await others_done(engine)
         assert (await run.info()).status == "paused"
         await run.resume()
-        return await run.result("25s")
+        return await run.result("60s")
 
     assert project.scenario(globals(), scenario) == "hello"
 
@@ -267,7 +267,7 @@ def test_cancel_ends_a_pause(project: Project) -> None:
         await status(engine, run.id, "paused")
         await run.cancel()
         with pytest.raises(RunCancelledError):
-            await run.result("25s")
+            await run.result("60s")
         return await types(engine, run.id)
 
     kinds = project.scenario(globals(), scenario)
@@ -284,7 +284,7 @@ def test_cancel_while_a_pause_is_under_way(project: Project) -> None:
         await run.pause()
         await run.cancel()
         with pytest.raises(RunCancelledError):
-            await run.result("25s")
+            await run.result("60s")
         GATE.set()
 
     project.scenario(globals(), scenario)
@@ -308,7 +308,7 @@ def test_a_run_that_nobody_works_is_paused_at_once(project: Project) -> None:
         assert await types(engine, run_id) == ["run_started", "run_paused"]
         await run.resume()
         await run.hooks["word"].resume("awake")
-        return await run.result("25s")
+        return await run.result("60s")
 
     assert project.scenario(globals(), worked) == "awake"
 
@@ -340,10 +340,10 @@ def test_terminate_stops_at_once(project: Project) -> None:
         await begun()
         await run.terminate("a mistake")
         with pytest.raises(RunTerminatedError, match="a mistake") as raised:
-            await run.result("25s")
+            await run.result("60s")
         assert raised.value.code == "WF730"
         GATE.set()
-        async with asyncio.timeout(25):
+        async with asyncio.timeout(60):
             while DONE != ["slow"]:
                 await asyncio.sleep(0.005)
         await others_done(engine)
@@ -364,7 +364,7 @@ def test_a_terminated_run_leaves_its_place(project: Project) -> None:
 
     async def scenario(engine: Engine) -> None:
         run = await engine.start_run("waiting")
-        async with asyncio.timeout(25):
+        async with asyncio.timeout(60):
             while not len(engine._claims._parked):
                 await asyncio.sleep(0.005)
         await run.terminate("\ud800" + "x" * 10_000)
@@ -383,7 +383,7 @@ def test_a_parent_hears_of_a_terminated_child(project: Project) -> None:
         child = next(e for e in await run.history() if e.type == "child_started").data["run_id"]
         await status(engine, child, "waiting")
         await engine.controls.terminate(child, "no more words")
-        return await run.result("25s")
+        return await run.result("60s")
 
     assert "no more words" in project.scenario(globals(), scenario)
 
@@ -393,7 +393,7 @@ def test_finished_and_unknown_runs_are_refused(project: Project) -> None:
 
     async def scenario(engine: Engine) -> None:
         run = await engine.start_run("other")
-        await run.result("25s")
+        await run.result("60s")
         before = await run.history()
         for control in (run.pause, run.resume, run.terminate):
             with pytest.raises(RunStateError, match="completed") as raised:

@@ -19,7 +19,7 @@ from wfgen.ids import JobId, RunId
 from wfgen.store.jobs import JobEnd, NewJob
 from wfgen.store.postgres import connections, faults, writing
 from wfgen.store.postgres.store import PostgresStore
-from wfgen.store.protocol import Claimed
+from wfgen.store.records import Claimed
 from wfgen.testing.stores.desk import FLOW, Desk, new, record
 
 from ..postgres import plain

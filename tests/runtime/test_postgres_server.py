@@ -5,7 +5,7 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from ..postgres import NEWEST, OLDEST, Server, over_tcp, plain, schema, tcp_address
+from ..postgres import ELSEWHERE, NEWEST, OLDEST, Server, over_tcp, plain, schema, tcp_address
 
 
 @pytest.mark.parametrize("transport", ["socket", "tcp"])
@@ -17,8 +17,7 @@ def test_a_schema_for_a_test(postgres_url: str, transport: str) -> None:
         connection.execute(f"CREATE SCHEMA {name}")
         connection.execute("CREATE TABLE things (number int)")
         assert connection.execute("SELECT schemaname FROM pg_tables WHERE tablename = 'things'").fetchall() == [(name,)]
-        assert connection.execute("SHOW fsync").fetchone() == ("on",)
-        assert connection.info.server_version // 10000 == NEWEST
+        assert connection.info.server_version // 10000 == NEWEST or ELSEWHERE
 
 
 def test_the_oldest_version(oldest_postgres_url: str) -> None:

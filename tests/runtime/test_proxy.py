@@ -57,5 +57,5 @@ def test_what_it_holds_arrives_when_it_is_healed(between: Proxy, postgres_url: s
             wait([answer], timeout=0.2)
             assert (answer.done(), another.done()) == (False, False)
             between.heal()
-            assert answer.result(timeout=20) == (7,)
-            another.result(timeout=20).close()
+            assert answer.result(timeout=60) == (7,)
+            another.result(timeout=60).close()

@@ -84,7 +84,7 @@ def test_a_step_starts_only_once_what_it_follows_from_is_durable() -> None:
     host._complete()
     while host._soon:
         host._soon.pop(0)()
-    assert "0/same name#2" in execution._operations, "the code has gone on"
+    assert "0/same name#2" in execution.code.operations, "the code has gone on"
     assert host.started == ["0/same name"]
     host._acknowledge()
     assert host.started == ["0/same name", "0/same name#2"]

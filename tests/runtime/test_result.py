@@ -41,7 +41,7 @@ def test_all_who_wait_are_told(project: Project) -> None:
 
     async def scenario(engine: Engine) -> None:
         run = await engine.start_run("waits")
-        waiting = [asyncio.create_task(engine.run(run.id).result("10s")) for _ in range(5)]
+        waiting = [asyncio.create_task(engine.run(run.id).result("60s")) for _ in range(5)]
         while not await run.waiting():
             await asyncio.sleep(0.002)
         assert not any(task.done() for task in waiting)
@@ -62,7 +62,7 @@ def test_waiting_has_a_timeout(project: Project) -> None:
         with pytest.raises(TimeoutError, match=r"is waiting after 0\.05 s; it goes on"):
             await run.result("50ms")
         await run.hooks["word"].resume("tea")
-        assert await run.result("10s") == Receipt(3)
+        assert await run.result("60s") == Receipt(3)
         with pytest.raises(UnknownRunError):
             await engine.run("run_of_nobody").result("1s")
 
@@ -84,11 +84,11 @@ def test_who_waits_is_told_what_the_store_keeps(project: Project, workflow: str,
     async def scenario(engine: Engine) -> None:
         run = await engine.start_run(workflow, *data)
         if workflow == "waits":
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 while (await run.info()).status != "waiting":
                     await asyncio.sleep(0.005)
             await run.hooks["word"].resume("hello")
-        told = await engine.finished(run.id, 5)
+        told = await engine.finished(run.id, 60)
         kept = await run.info()
         assert told == dataclasses.replace(kept, claims=told.claims)
         assert told.finished_at == told.updated_at == (await run.history())[-1].time

@@ -129,7 +129,7 @@ def at(history: Any, key: str) -> int:
 
 
 async def open_hook(run: Any, name: str) -> Any:
-    async with asyncio.timeout(25):
+    async with asyncio.timeout(60):
         while True:
             found = [hook for hook in await run.waiting() if hook.name == name]
             if found:
@@ -180,12 +180,12 @@ def test_a_finished_run_goes_on_from_any_checkpoint(project: Project, key: str |
 
     async def scenario(engine: Engine) -> Any:
         run = await engine.start_run("chain")
-        assert await run.result("25s") == ["a1", "b1", "c1"]
+        assert await run.result("60s") == ["a1", "b1", "c1"]
         to = 1 if key is None else at(await run.history(), key)
         await run.rollback(to)
         record = await run.info()
         assert (record.output, record.finished_at) == (None, None)
-        result = await run.result("25s")
+        result = await run.result("60s")
         history = await run.history()
         assert [e.seq for e in history] == list(range(1, len(history) + 1))
         assert any(e.type == "rolled_back" and e.data == {"to": to} for e in history)
@@ -201,9 +201,9 @@ def test_rolled_back_again_and_worked_by_another_process(project: Project) -> No
 
     async def first(engine: Engine) -> Any:
         run = await engine.start_run("chain")
-        await run.result("25s")
+        await run.result("60s")
         await run.rollback(at(await run.history(), "0/b"))
-        await run.result("25s")
+        await run.result("60s")
         await run.rollback(at(await run.history(), "0/a"))
         return run.id
 
@@ -211,7 +211,7 @@ def test_rolled_back_again_and_worked_by_another_process(project: Project) -> No
 
     async def other(engine: Engine) -> Any:
         run = engine.run(run_id)
-        result = await run.result("25s")
+        result = await run.result("60s")
         seqs = [one.seq for one in await run.checkpoints()]
         assert seqs == sorted(seqs)
         assert not undone(await run.history()) & set(seqs)
@@ -232,17 +232,17 @@ def test_hooks_are_open_again(project: Project) -> None:
         again = await open_hook(run, "first")
         assert again.token != first.token
         with pytest.raises(UnknownHookError):
-            await engine.resume(b'"late"', token=second.token)
+            await engine.controls.resume_hook(b'"late"', token=second.token)
         await run.hooks["first"].resume("two")
         newer = await open_hook(run, "second")
         assert newer.token != second.token
         await run.hooks["second"].resume("three")
-        assert await run.result("25s") == ["two", "a2", "three"]
+        assert await run.result("60s") == ["two", "a2", "three"]
         await run.rollback(at(await run.history(), "0/a"))
         last = await open_hook(run, "second")
         assert last.token not in (second.token, newer.token)
         await run.hooks["second"].resume("four")
-        return await run.result("25s")
+        return await run.result("60s")
 
     assert project.scenario(globals(), scenario) == ["two", "a2", "four"]
 
@@ -261,12 +261,12 @@ def test_a_hook_opened_before_the_checkpoint_keeps_its_token(project: Project) -
     async def scenario(engine: Engine) -> Any:
         run = await engine.start_run("early_hook")
         token = (await open_hook(run, "word")).token
-        await engine.resume(b'"one"', token=token)
-        assert await run.result("25s") == ["a1", "one"]
+        await engine.controls.resume_hook(b'"one"', token=token)
+        assert await run.result("60s") == ["a1", "one"]
         await run.rollback(at(await run.history(), "0/a"))
         assert (await open_hook(run, "word")).token == token
-        assert await engine.resume(b'"two"', token=token) == "sent"
-        return await run.result("25s")
+        assert await engine.controls.resume_hook(b'"two"', token=token) == "sent"
+        return await run.result("60s")
 
     assert project.scenario(globals(), scenario) == ["a1", "two"]
 
@@ -276,20 +276,20 @@ def test_children_are_cancelled_or_heard_again(project: Project) -> None:
 
     async def scenario(engine: Engine) -> Any:
         run = await engine.start_run("family")
-        async with asyncio.timeout(25):
+        async with asyncio.timeout(60):
             while not (started := [e for e in await run.history() if e.key == "0/second"]):
                 await asyncio.sleep(0.005)
         old = started[0].data["run_id"]
         await open_hook(engine.run(old), "word")
         await run.rollback(at(await run.history(), "0/first"))
         with pytest.raises(RunCancelledError):
-            await engine.run(old).result("25s")
-        async with asyncio.timeout(25):
+            await engine.run(old).result("60s")
+        async with asyncio.timeout(60):
             while (new := [e for e in await run.history() if e.key == "0/second"][-1].data["run_id"]) == old:
                 await asyncio.sleep(0.005)
         await open_hook(engine.run(new), "word")
         await engine.run(new).hooks["word"].resume("go")
-        return await run.result("25s")
+        return await run.result("60s")
 
     assert project.scenario(globals(), scenario) == ["quick1", "a2", "waits1"]
 
@@ -299,9 +299,9 @@ def test_the_end_of_a_child_is_told_again(project: Project) -> None:
 
     async def scenario(engine: Engine) -> Any:
         run = await engine.start_run("beside_child")
-        await run.result("25s")
+        await run.result("60s")
         await run.rollback(at(await run.history(), "0/a"))
-        result = await run.result("25s")
+        result = await run.result("60s")
         assert sum(e.type == "child_started" for e in await run.history()) == 1
         return result
 
@@ -326,9 +326,9 @@ def test_random_values_before_the_checkpoint_stay(project: Project) -> None:
 
     async def scenario(engine: Engine) -> None:
         run = await engine.start_run("drawing")
-        await run.result("25s")
+        await run.result("60s")
         await run.rollback(at(await run.history(), "0/a"))
-        await run.result("25s")
+        await run.result("60s")
 
     project.scenario(globals(), scenario)
     assert len(DRAWN) == 2
@@ -340,10 +340,10 @@ def test_back_before_a_continuation(project: Project) -> None:
 
     async def scenario(engine: Engine) -> Any:
         run = await engine.start_run("continued", 2)
-        assert await run.result("25s") == ["a01", "b1"]
+        assert await run.result("60s") == ["a01", "b1"]
         a1 = [one.seq for one in await run.checkpoints() if one.name == "a"][1]
         await run.rollback(a1)
-        result = await run.result("25s")
+        result = await run.result("60s")
         assert [e.data.get("to") for e in await run.history() if e.type == "rolled_back"] == [a1]
         return result
 
@@ -357,10 +357,10 @@ def test_the_timeout_of_the_run_counts_from_the_rollback(project: Project) -> No
 
     async def scenario(engine: Engine) -> Any:
         run = await engine.start_run("limited")
-        await run.result("25s")
+        await run.result("60s")
         clock.go_on(engine, 7200)
         await run.rollback(1)
-        return await run.result("25s")
+        return await run.result("60s")
 
     assert project.scenario(globals(), scenario, environment=clock.environment) == "done"
 
@@ -372,22 +372,22 @@ def test_failed_cancelled_and_terminated_runs(project: Project) -> None:
         BROKEN.add("b")
         failed = await engine.start_run("chain")
         with pytest.raises(RunFailedError):
-            await failed.result("25s")
+            await failed.result("60s")
         BROKEN.clear()
         await failed.rollback(at(await failed.history(), "0/a"))
-        assert await failed.result("25s") == ["a1", "b2", "c1"]
+        assert await failed.result("60s") == ["a1", "b2", "c1"]
         for end in ("cancel", "terminate"):
             run = await engine.start_run("hooks")
             await open_hook(run, "first")
             await getattr(run, end)()
             with pytest.raises(RunCancelledError):
-                await run.result("25s")
+                await run.result("60s")
             await run.rollback(1)
             await open_hook(run, "first")
             await run.hooks["first"].resume("one")
             await open_hook(run, "second")
             await run.hooks["second"].resume("two")
-            assert (await run.result("25s"))[::2] == ["one", "two"]
+            assert (await run.result("60s"))[::2] == ["one", "two"]
 
     project.scenario(globals(), scenario)
 
@@ -400,14 +400,14 @@ def test_compensated_effects_do_not_count_as_done(project: Project) -> None:
         await open_hook(run, "word")
         await run.cancel()
         with pytest.raises(RunCancelledError):
-            await run.result("25s")
+            await run.result("60s")
         assert DONE == ["a", "b", "c", "undo c1", "undo b1", "undo a1"]
         with pytest.raises(RunStateError, match="undone effects"):
             await run.rollback(at(await run.history(), "0/b"))
         await run.rollback(1)
         await open_hook(run, "word")
         await run.hooks["word"].resume("fine")
-        return await run.result("25s")
+        return await run.result("60s")
 
     assert project.scenario(globals(), scenario) == ["a2", "b2", "c2", "fine"]
     assert len(set(KEYS)) == 6
@@ -431,7 +431,7 @@ def test_what_cannot_be_taken_back(project: Project) -> None:
 
     async def scenario(engine: Engine) -> None:
         run = await engine.start_run("chain")
-        await run.result("25s")
+        await run.result("60s")
         before = await run.history()
         for seq in (0, before[-1].seq, 99):
             with pytest.raises(RunStateError, match="is no checkpoint") as raised:
@@ -441,7 +441,7 @@ def test_what_cannot_be_taken_back(project: Project) -> None:
         assert await run.history() == before
         assert (await run.info()).status == "completed"
         await run.rollback(2)
-        await run.result("25s")
+        await run.result("60s")
         with pytest.raises(RunStateError, match="is undone"):
             await run.rollback(3)
         with pytest.raises(UnknownRunError):
@@ -456,7 +456,7 @@ def test_how_many_checkpoints_are_kept(project: Project) -> None:
 
     async def scenario(engine: Engine) -> Any:
         run = await engine.start_run("chain")
-        await run.result("25s")
+        await run.result("60s")
         assert [one.name for one in await run.checkpoints()] == ["b", "c"]
         with pytest.raises(RunStateError, match="only the last 2") as raised:
             await run.rollback(at(await run.history(), "0/a"))
@@ -464,7 +464,7 @@ def test_how_many_checkpoints_are_kept(project: Project) -> None:
         with pytest.raises(RunStateError, match="only the last 2"):
             await run.fork(1)
         await run.rollback(at(await run.history(), "0/b"))
-        return await run.result("25s")
+        return await run.result("60s")
 
     assert project.scenario(globals(), scenario) == ["a1", "b1", "c2"]
 
@@ -478,12 +478,12 @@ def test_another_process_takes_a_run_away(project: Project) -> None:
         held = engine.executions[run.id]
         async with open_engine(Registry("none"), engine.settings, work=False) as other:
             await other.run(run.id).terminate("enough")
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while not held.closed:
                     await asyncio.sleep(0.01)
         assert run.id not in engine.executions
         with pytest.raises(RunCancelledError):
-            await run.result("25s")
+            await run.result("60s")
 
     project.scenario(globals(), scenario)
 
@@ -495,11 +495,11 @@ def test_rolling_back_undoes_steps(project: Project) -> None:
         run = await engine.start_run("saga")
         token = (await open_hook(run, "word")).token
         await run.rollback(at(await run.history(), "0/a"), compensate=True)
-        async with asyncio.timeout(25):
+        async with asyncio.timeout(60):
             while (await open_hook(run, "word")).token == token:
                 await asyncio.sleep(0.005)
         await run.hooks["word"].resume("fine")
-        result = await run.result("25s")
+        result = await run.result("60s")
         kinds = [e.type for e in await run.history()]
         assert kinds.index("rollback_requested") < kinds.index("rolled_back")
         return result
@@ -515,10 +515,10 @@ def test_rolling_back_a_finished_run_undoes_its_steps(project: Project) -> None:
     async def scenario(engine: Engine) -> Any:
         run = await engine.start_run("saga")
         await run.hooks["word"].resume("one")
-        assert await run.result("25s") == ["a1", "b1", "c1", "one"]
+        assert await run.result("60s") == ["a1", "b1", "c1", "one"]
         await run.rollback(1, compensate=True)
         await run.hooks["word"].resume("two")
-        return await run.result("25s")
+        return await run.result("60s")
 
     assert project.scenario(globals(), scenario) == ["a2", "b2", "c2", "two"]
     assert DONE == ["a", "b", "c", "undo c1", "undo b1", "undo a1", "a", "b", "c"]
@@ -530,18 +530,18 @@ def test_a_rollback_whose_compensation_fails(project: Project) -> None:
     async def scenario(engine: Engine) -> Any:
         run = await engine.start_run("saga")
         await run.hooks["word"].resume("one")
-        await run.result("25s")
+        await run.result("60s")
         BROKEN.add("undo b1")
         await run.rollback(1, compensate=True)
         with pytest.raises(RunFailedError, match="rolled back to 1, and a compensation failed") as raised:
-            await run.result("25s")
+            await run.result("60s")
         assert raised.value.error_code == "WF729"
         BROKEN.clear()
         with pytest.raises(RunStateError, match="begun to undo"):
             await run.rollback(1, compensate=True)
         await run.retry()
         await run.hooks["word"].resume("two")
-        return await run.result("25s")
+        return await run.result("60s")
 
     assert project.scenario(globals(), scenario) == ["a2", "b2", "c2", "two"]
     assert DONE == ["a", "b", "c", "undo c1", "undo b1", "undo a1", "undo b1", "a", "b", "c"]
@@ -552,7 +552,7 @@ def test_undoing_stops_at_a_continuation(project: Project) -> None:
 
     async def scenario(engine: Engine) -> None:
         run = await engine.start_run("continued", 1)
-        await run.result("25s")
+        await run.result("60s")
         with pytest.raises(RunStateError, match="was continued"):
             await run.rollback(1, compensate=True)
         assert (await run.info()).status == "completed"
@@ -570,7 +570,7 @@ def test_the_steps_of_a_terminated_run_are_undone(project: Project) -> None:
         assert DONE == ["a", "b", "c"]
         await run.rollback(1, compensate=True)
         await run.hooks["word"].resume("fine")
-        return await run.result("25s")
+        return await run.result("60s")
 
     assert project.scenario(globals(), scenario) == ["a2", "b2", "c2", "fine"]
     assert DONE == ["a", "b", "c", "undo c1", "undo b1", "undo a1", "a", "b", "c"]
@@ -584,7 +584,7 @@ def test_an_answered_message_that_is_read_late_is_not_answered_again(project: Pr
         read, told = engine.store.messages, asyncio.Event()
 
         async def opened(times: int) -> None:
-            async with asyncio.timeout(25):
+            async with asyncio.timeout(60):
                 while [e.type for e in await run.history()].count("hook_created") < times:
                     await asyncio.sleep(0.005)
 
@@ -597,11 +597,11 @@ def test_an_answered_message_that_is_read_late_is_not_answered_again(project: Pr
         await opened(1)
         engine.store.messages = slow  # type: ignore[method-assign]
         sending = asyncio.ensure_future(run.hooks["word"].resume("first"))
-        async with asyncio.timeout(25):
+        async with asyncio.timeout(60):
             while not await read(engine.process_id):
                 await asyncio.sleep(0.005)
         await run.rollback(1)
-        assert await run.result("25s") == "first"
+        assert await run.result("60s") == "first"
         await run.rollback(1)
         await opened(3)
         told.set()
@@ -609,6 +609,6 @@ def test_an_answered_message_that_is_read_late_is_not_answered_again(project: Pr
         await asyncio.sleep(0.05)
         assert (await run.info()).status == "waiting"
         await run.hooks["word"].resume("second")
-        return await run.result("25s")
+        return await run.result("60s")
 
     assert project.scenario(globals(), scenario) == "second"

@@ -61,7 +61,7 @@ async def waiting(engine: Engine) -> Run[Any]:
 
 
 async def word(engine: Engine, run: Run[Any]) -> None:
-    await engine.resume_json('"now"', run_id=run.id, name="word")
+    await engine.controls.resume_hook_json('"now"', run_id=run.id, name="word")
 
 
 def test_forwards_and_back(release: Callable[..., Release]) -> None:
@@ -76,24 +76,24 @@ def test_forwards_and_back(release: Callable[..., Release]) -> None:
                 assert [(await run.info()).version for run in (before, after)] == ["1", "2"]
                 for run in (before, after):
                     await word(one, run)
-                assert await before.result(timeout="20s") == ["first", "now", "first"]
-                assert await after.result(timeout="20s") == ["second", "now", "second"]
+                assert await before.result(timeout="60s") == ["first", "now", "first"]
+                assert await after.result(timeout="60s") == ["second", "now", "second"]
         async with new() as two:  # forwards: the old one is gone
             await word(two, still)
             left = await waiting(two)
             other = await waiting(two)
             await word(two, other)
-            assert await two.run(other.id).result(timeout="20s") == ["second", "now", "second"]
+            assert await two.run(other.id).result(timeout="60s") == ["second", "now", "second"]
             assert (await two.run(still.id).info()).status in ("pending", "waiting")
         async with old() as one:  # and back
-            assert await one.run(still.id).result(timeout="20s") == ["first", "now", "first"]
+            assert await one.run(still.id).result(timeout="60s") == ["first", "now", "first"]
             await word(one, left)
             newest = await waiting(one)
             await word(one, newest)
-            assert await one.run(newest.id).result(timeout="20s") == ["first", "now", "first"]
+            assert await one.run(newest.id).result(timeout="60s") == ["first", "now", "first"]
             assert (await one.run(left.id).info()).status in ("pending", "waiting")
         async with release("1", "2")() as both:  # the next release has both
-            assert await both.run(left.id).result(timeout="20s") == ["second", "now", "second"]
+            assert await both.run(left.id).result(timeout="60s") == ["second", "now", "second"]
             assert (await (await waiting(both)).info()).version == "2"
 
     asyncio.run(main())

@@ -50,8 +50,8 @@ _spec.loader.exec_module(patterns)
 
 CALLS: list[str] = []
 BROKEN: set[str] = set()
-GATE = threading.Event()
-"""Ends the slow step."""
+GATE, BEGUN = threading.Event(), threading.Event()
+"""Ends the slow step; that it is at work."""
 
 
 @dataclass
@@ -82,7 +82,8 @@ async def forget() -> None:
 @define_worker("trips.slow")
 def slow() -> Booking:
     """A plain function cannot be stopped: it completes whatever becomes of the run."""
-    assert GATE.wait(20)
+    BEGUN.set()
+    assert GATE.wait(60)
     CALLS.append("book slow")
     return Booking("SLOW")
 
@@ -123,6 +124,7 @@ async def branches(workflow: Workflow) -> None:
 async def late(workflow: Workflow, first: str) -> None:
     async with asyncio.TaskGroup() as group:
         group.create_task(workflow.do("slow", "trips.slow", compensate="trips.cancel"))
+        await workflow.do("begun", BEGUN.wait, 60)
         await workflow.do("flight", "trips.book", first, compensate="trips.cancel")
         await workflow.hook("approval", str)
 
@@ -276,6 +278,7 @@ def test_what_completes_after_the_cancel_is_undone(project: Project, how: str) -
 
     async def scenario(engine: Engine) -> None:
         GATE.clear()
+        BEGUN.clear()
         if how == "failure":
             BROKEN.add("flight")
         run = await engine.start_run("late", "flight")

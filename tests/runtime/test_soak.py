@@ -34,7 +34,7 @@ def worker(folder: Path) -> subprocess.Popen[bytes]:
 def end(process: subprocess.Popen[bytes]) -> None:
     assert process.stdin is not None
     process.stdin.close()
-    process.wait(timeout=30)
+    process.wait(timeout=60)
 
 
 def memory(process: subprocess.Popen[bytes]) -> float:
@@ -68,7 +68,7 @@ async def load(engine: Engine, folder: Path, workers: list[subprocess.Popen[byte
         for _ in range(10):
             number += 1
             run = await engine.start_run("mixed", number)
-            await engine.resume_json('"now"', run_id=run.id, name="word")
+            await engine.controls.resume_hook_json('"now"', run_id=run.id, name="word")
         open_runs = len(await engine.store.list_runs(status=["pending", "running", "waiting"], limit=200))
         await asyncio.sleep(0.1 if open_runs < 150 else 0.5)
         sizes.append(memory(workers[0]))

@@ -15,8 +15,9 @@ from wfgen.engine import Engine
 from wfgen.events import Event
 from wfgen.ids import RunId
 from wfgen.statistics import Durations, WorkflowStatistics
-from wfgen.store import counting
-from wfgen.store.protocol import Append, NewRun, Verdict
+from wfgen.store.filters import parts
+from wfgen.store.records import Append, NewRun, Verdict
+from wfgen.store.sqlite import counting
 
 from .conftest import Project
 from .shelf import Shelf, tell
@@ -140,10 +141,10 @@ def test_counting_runs_reads_indexes_alone(tmp_path: Path) -> None:
     async def story(shelf: Shelf) -> None:
         await shelf.put("r", "completed")
         connection = sqlite3.connect(tmp_path / "store.db")
-        for part in counting.parts(("flow", "1"), 0.0, 1.0):
+        for part in parts(("flow", "1"), 0.0, 1.0):
             counting.count_runs(connection, WorkflowStatistics("flow", "1"), part)
-            select = f"SELECT status, finished_at - created_at {part.source}"
-            (plan,) = connection.execute(f"EXPLAIN QUERY PLAN {select}", part.values).fetchall()
+            select = f"SELECT status, finished_at - created_at {counting.source(part)}"
+            (plan,) = connection.execute(f"EXPLAIN QUERY PLAN {select}", counting.values(part)).fetchall()
             assert plan[3].startswith("SEARCH"), plan
             assert "created_at>" in plan[3]
             assert part.status is None or "COVERING INDEX" in plan[3]

@@ -110,7 +110,7 @@ async def tolerant(workflow: Workflow) -> list[Any]:
 
 
 async def wait_for_hook(run: Any) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not await run.waiting():
             await asyncio.sleep(0.005)
 
@@ -125,7 +125,7 @@ def in_two_processes(project: Project, workflow: str, *data: Any) -> tuple[list[
 
     async def second(engine: Engine) -> tuple[list[Any], Any]:
         run = engine.run(run_id)
-        await engine.resume_json('"now"', run_id=run.id, name="go on")
+        await engine.controls.resume_hook_json('"now"', run_id=run.id, name="go on")
         result = await run.result()
         return list(await run.history()), result
 
@@ -193,7 +193,7 @@ def test_the_same_errors_with_and_without_a_replay(project: Project) -> None:
 
     async def at_once(engine: Engine) -> Any:
         run = await engine.start_run("tolerant")
-        await engine.resume_json('"now"', run_id=run.id, name="go on")
+        await engine.controls.resume_hook_json('"now"', run_id=run.id, name="go on")
         return await run.result()
 
     _, replayed = in_two_processes(project, "tolerant")
@@ -316,7 +316,7 @@ def test_each_step_has_a_key_that_is_the_same_in_each_attempt(project: Project) 
             while len(set(CALLS)) < 3 + 3 * turn:
                 await asyncio.sleep(0.005)
             await wait_for_hook(run)
-            await engine.resume_json('"now"', run_id=run.id, name="go on")
+            await engine.controls.resume_hook_json('"now"', run_id=run.id, name="go on")
         await run.result()
         assert len(set(CALLS)) == 7
 

@@ -18,7 +18,8 @@ from psycopg import sql
 
 from wfgen.environment import Environment
 from wfgen.store.postgres.store import PostgresStore
-from wfgen.store.protocol import Append, Message, Store
+from wfgen.store.protocol import Store
+from wfgen.store.records import Append, Message
 from wfgen.store.sqlite import SQLiteStore
 
 from ..postgres import plain, schema
@@ -55,7 +56,7 @@ class Place:
         if name in FROM_NOTHING:
             self._connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(self._schema)))
         yield self
-        until = time.monotonic() + 5
+        until = time.monotonic() + 60
         while left := self._connection.execute(
             "SELECT state, query FROM pg_stat_activity WHERE usename = current_user AND pid <> pg_backend_pid()"
         ).fetchall():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import logging
 import shutil
 import sqlite3
 from collections.abc import Awaitable, Callable
@@ -21,7 +22,7 @@ from wfgen.ids import RunId
 from wfgen.registry import Registry
 from wfgen.settings import Settings
 from wfgen.store.processes import this_process
-from wfgen.store.protocol import Append, NewRun, Verdict
+from wfgen.store.records import Append, NewRun, Verdict
 from wfgen.store.sqlite import SQLiteStore
 
 CALLS: list[str] = []
@@ -61,7 +62,7 @@ def work(
 
     async def main() -> None:
         settings = Settings(project=folder)
-        async with open_engine(registry, settings, environment=environment) as engine, asyncio.timeout(30):
+        async with open_engine(registry, settings, environment=environment) as engine, asyncio.timeout(60):
             await scenario(engine)
 
     CALLS.clear()
@@ -69,7 +70,8 @@ def work(
 
 
 async def logged(caplog: pytest.LogCaptureFixture, text: str) -> None:
-    """Wait until the log says something."""
+    """Wait until the log says something, loud or not."""
+    caplog.set_level(logging.DEBUG, "wfgen.engine")
     while text not in caplog.text:
         await asyncio.sleep(0.005)
 

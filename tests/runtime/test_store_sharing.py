@@ -20,7 +20,7 @@ from wfgen.environment import Environment
 from wfgen.events import Event
 from wfgen.ids import RunId
 from wfgen.store.processes import this_process
-from wfgen.store.protocol import Append, NewRun, Verdict
+from wfgen.store.records import Append, NewRun, Verdict
 from wfgen.store.sqlite import SQLiteStore
 
 CHILD = Path(__file__).with_name("store_child.py")
@@ -79,7 +79,7 @@ def test_what_was_acknowledged_survives_sigkill(tmp_path: Path, children: Childr
         worker.send_signal(signal.SIGKILL)
     acknowledged: dict[str, int] = {}
     for worker, log in zip(workers, logs, strict=True):
-        assert worker.communicate(timeout=30)[1] == ""
+        assert worker.communicate(timeout=60)[1] == ""
         for line in log.read_text().splitlines():
             run_id, seq = line.split()
             acknowledged[run_id] = max(acknowledged.get(run_id, 0), int(seq))
@@ -132,7 +132,7 @@ def test_a_killed_process_is_succeeded_at_once(tmp_path: Path, children: Childre
         for _ in range(5):
             assert await store.claim(me.process_id, [FLOW], 1) == []
         child.send_signal(how)
-        deadline = time.monotonic() + 30  # the child's lease is an hour
+        deadline = time.monotonic() + 60  # the child's lease is an hour
         while not (claimed := await store.claim(me.process_id, [FLOW], 1)):
             assert time.monotonic() < deadline
         assert (claimed[0].run.epoch, claimed[0].run.claims) == (2, 2)
@@ -176,7 +176,7 @@ def test_another_process_is_heard_soon(tmp_path: Path, children: Children) -> No
         await store.open()
         times: list[float] = []
         told = asyncio.Event()
-        store.on_change(lambda: (times.append(time.monotonic()), told.set())[0])
+        store.on_change(lambda _: (times.append(time.monotonic()), told.set())[0])
         began = time.monotonic()
         child = children.start(path, "create", "200")
         assert child.stdout is not None
@@ -186,44 +186,48 @@ def test_another_process_is_heard_soon(tmp_path: Path, children: Children) -> No
             assert line, "the other process has ended"
         await told.wait()
         assert len(times) <= (times[-1] - began) / 0.02 + 1, "a busy neighbour is not told of each time"
-        took: list[float] = []
         other = sqlite3.connect(path, isolation_level=None)
-        for _ in range(5):
+        took = 1.0
+        for _ in range(50):  # a stalled machine may be late, but not each time
             await asyncio.sleep(0.1)
             told.clear()
             other.execute("UPDATE runs SET wake_at = wake_at")
             written = time.monotonic()
             await told.wait()
-            took.append(times[-1] - written)
+            took = min(took, times[-1] - written)
+            if took < 0.2:
+                break
         other.close()
         await store.close()
-        assert min(took) < 0.2, "a stalled machine may be late, but not each time"
+        assert took < 0.2
 
     asyncio.run(main())
 
 
 def test_neighbours_do_not_starve_each_other(tmp_path: Path, children: Children) -> None:
-    """Beside a process that commits without a pause, another one's create takes moments, not seconds."""
+    """Beside a process that commits without a pause, another one's create waits for few of its commits."""
     path = tmp_path / "w.db"
     busy = children.start(path, "append", "50")
     assert busy.stdout is not None
     busy.stdout.readline()
     drain = subprocess.Popen(["cat"], stdin=busy.stdout, stdout=subprocess.DEVNULL)
 
-    async def main() -> list[float]:
+    async def main() -> list[int]:
         store = SQLiteStore(path, Environment())
         await store.open()
-        took: list[float] = []
-        for number in range(50):
-            started = time.monotonic()
-            await store.create(NewRun(RunId(f"r{number}"), "flow", "1", b"{}", "salt"))
-            took.append(time.monotonic() - started)
+        meanwhile: list[int] = []
+        with contextlib.closing(sqlite3.connect(path, timeout=60)) as look:
+            for number in range(50):
+                (before,) = look.execute("SELECT count(*) FROM events").fetchone()
+                await store.create(NewRun(RunId(f"r{number}"), "flow", "1", b"{}", "salt"))
+                (after,) = look.execute("SELECT count(*) FROM events").fetchone()
+                meanwhile.append((after - before) // 50)
         await store.close()
-        return took
+        return meanwhile
 
     try:
-        took = asyncio.run(main())
+        meanwhile = asyncio.run(main())
     finally:
         busy.kill()
         drain.wait()
-    assert sorted(took)[-4] < 1.0, sorted(took)[-5:]  # the slowest three may have met a stall of the machine
+    assert sorted(meanwhile)[-4] < 100, sorted(meanwhile)[-5:]  # commits; three may have met a stall of this process

@@ -21,7 +21,7 @@ def work(tmp_path: Path, scenario: Callable[[Desk], Awaitable[Any]]) -> None:
     async def main() -> None:
         desk = Desk(lambda environment: SQLiteStore(tmp_path / "store.db", environment))
         try:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 await scenario(desk)
         finally:
             await desk.close()

@@ -70,7 +70,7 @@ def registry(*known: tuple[str, str]) -> Registry:
 
 def play(folder: Path, known: Registry, scenario: Callable[[Engine], Awaitable[Any]]) -> Any:
     async def main() -> Any:
-        async with open_engine(known, Settings(project=folder), work=True) as engine, asyncio.timeout(30):
+        async with open_engine(known, Settings(project=folder), work=True) as engine, asyncio.timeout(60):
             return await scenario(engine)
 
     return asyncio.run(main())

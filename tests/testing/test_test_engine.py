@@ -117,7 +117,7 @@ def test_time_skips_and_hooks_are_answered(replay: Any) -> None:
 
     began = time.monotonic()
     paid, shipped, now = play(scenario, replay=replay)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60
     assert (paid, shipped) == ("paid 12.5", "shipped A-1")
     assert datetime.fromisoformat(now) == START + timedelta(days=2)
     assert CALLS == ["charge 1", "ship"]

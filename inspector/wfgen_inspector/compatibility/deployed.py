@@ -28,9 +28,9 @@ def last_of(definitions: Sequence[DefinitionRecord], package: str) -> list[Defin
     """
     last: dict[Pair, DefinitionRecord] = {}
     for definition in definitions:
-        last.setdefault((definition.workflow, definition.version), definition)
-    own = [one for one in last.values() if _data(one).get("package") == package]
-    return sorted(own, key=lambda one: one.last_at)
+        if _data(definition).get("package") == package:
+            last.setdefault((definition.workflow, definition.version), definition)
+    return sorted(last.values(), key=lambda one: one.last_at)
 
 
 def forgotten(

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 from wfgen.manifest import Span
 from wfgen_inspector.body.handle import given_to
-from wfgen_inspector.diagnostics import Related
 from wfgen_inspector.facts import Problem, Rewrite
 from wfgen_inspector.modules import Module
 from wfgen_inspector.positions import Located
@@ -115,17 +114,11 @@ class Body:
         message: str,
         hint: str,
         rewrite: Rewrite | None = None,
-        related: tuple[Related, ...] = (),
     ) -> None:
         """Report something in this function."""
         span = node if isinstance(node, Span) else self.span(node)
         file = None if self.module is self.reading.module else self.module.path
-        self.reading.problems.append(Problem(code, span, message, hint, rewrite, related=related, file=file))
-
-    def related(self, node: Located, message: str) -> Related:
-        """A place in this function that belongs to a finding."""
-        span = self.span(node)
-        return Related(self.module.path, span.line, span.column, message)
+        self.reading.problems.append(Problem(code, span, message, hint, rewrite, file=file))
 
     def _look(self) -> None:
         function, kept = self.function, self._kept

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypedDict
+from typing import TypedDict
 
 from wfgen.errors import InvalidInputError
+from wfgen.store.records import FINISHED, RunStatus
 
-if TYPE_CHECKING:
-    from collections.abc import Collection
-
-    from wfgen.store.protocol import RunStatus
+Pair = tuple[str, str]
+"""Name and version of a workflow."""
 
 
 class RunFilters(TypedDict, total=False):
@@ -55,3 +55,21 @@ class RunQuery:
     def __post_init__(self) -> None:
         if isinstance(self.status, str):
             raise InvalidInputError(f"status={self.status!r} is no list.", hint=f"Write status=[{self.status!r}].")
+
+
+@dataclass(frozen=True, slots=True)
+class RunPart:
+    """The runs of one version of a workflow that are unfinished, or ended in one way, started in a stretch of time."""
+
+    pair: Pair
+    status: str | None
+    """None: unfinished."""
+    since: float
+    until: float
+
+
+def parts(pair: Pair, since: float, until: float) -> Iterator[RunPart]:
+    """All runs of a workflow in a stretch of time."""
+    yield RunPart(pair, None, since, until)
+    for status in sorted(FINISHED):
+        yield RunPart(pair, status, since, until)

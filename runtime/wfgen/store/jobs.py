@@ -13,6 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from wfgen.errors import JobDiscardedError, JobExpiredError, StepInterruptedError
 from wfgen.ids import JobId, RunId
 
 JobStatus = Literal["queued", "running", "completed", "failed", "cancelled", "expired"]
@@ -126,6 +127,29 @@ class JobEnd:
         head, _, output = dumped.partition(b"\n")
         status, attempt, started_at, type, error_type, error, details = json.loads(head)
         return cls(status, attempt, started_at, output or None, type, error_type, error, details)
+
+
+Ending = tuple[str, str, str, str]
+"""The end that a store itself gives to a job: status, error type, error, and details as JSON."""
+
+
+def _name(error: type[Exception]) -> str:
+    return f"{error.__module__}.{error.__qualname__}"
+
+
+CANCELLED: Ending = ("cancelled", "CancelledError", "it was cancelled", "{}")
+EXPIRED: Ending = (
+    "expired", _name(JobExpiredError), "no process took it off its queue in time", json.dumps({"expired": True})
+)  # fmt: skip
+INTERRUPTED: Ending = (
+    "failed",
+    _name(StepInterruptedError),
+    "it runs at most once, and its process ended before its end was recorded",
+    json.dumps({"interrupted": True}),
+)
+DISCARDED: Ending = (
+    "cancelled", _name(JobDiscardedError), "somebody has discarded its job", json.dumps({"discarded": True})
+)  # fmt: skip
 
 
 class JobStore(Protocol):

@@ -8,7 +8,7 @@ import uuid
 from pathlib import Path
 
 from wfgen.environment import Environment
-from wfgen.store.protocol import ProcessRecord
+from wfgen.store.records import ProcessRecord
 
 _PROC = Path("/proc")
 

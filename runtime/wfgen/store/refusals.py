@@ -6,6 +6,7 @@ from wfgen.errors import (
     ConflictError,
     LeaseLostError,
     RunStateError,
+    StoreError,
     UnknownHookError,
     UnknownJobError,
     UnknownRunError,
@@ -97,6 +98,14 @@ def not_registered(process_id: str) -> LeaseLostError:
 def unknown_job(job_id: str) -> UnknownJobError:
     """No job has this id."""
     return UnknownJobError(f"no job {job_id!r} in the store.", hint="`wfgen jobs list` shows the jobs that there are.")
+
+
+def not_utf8(error: UnicodeEncodeError) -> StoreError:
+    """A text that no database takes."""
+    return StoreError(
+        f"{error.object!r:.80} can neither be stored nor be found: UTF-8 cannot hold it.",
+        hint="Check where the text comes from; it holds a lone surrogate, such as undecodable bytes leave.",
+    )
 
 
 def job_not_held(job_id: str, epoch: int, found: tuple[int, str] | None) -> LeaseLostError:

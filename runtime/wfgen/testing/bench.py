@@ -140,7 +140,7 @@ class Bench:
         if self._process is None:
             self._process = load_process(self._settings)
         await self._bare.open()
-        self._bare.on_change(lambda: self._engine.changed() if self._engine is not None else None)
+        self._bare.on_change(lambda changes: self._engine.changed(changes) if self._engine is not None else None)
         await self._start()
 
     async def close(self) -> None:

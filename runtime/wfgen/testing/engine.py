@@ -20,7 +20,7 @@ from wfgen.ids import HookToken, RunId
 from wfgen.references import WorkerRef, WorkflowRef
 from wfgen.runs import Run
 from wfgen.settings import Settings
-from wfgen.store.protocol import FINISHED, HookRecord, RunRecord
+from wfgen.store.records import FINISHED, HookRecord, RunRecord
 from wfgen.testing.answers import Answers
 from wfgen.testing.bench import Bench
 from wfgen.testing.clock import TestClock
@@ -338,7 +338,7 @@ class TestEngine:
     async def _send(self, payload: Any, token: HookToken, name: str) -> None:
         engine = await self._opened().ready()
         encoded = self._codec.validate(payload, Any, f"the answer to hook {name!r}")
-        await engine.resume(encoded, token=token)
+        await engine.controls.resume_hook(encoded, token=token)
 
     async def _still(self) -> None:
         await self._opened().still()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from wfgen.ids import RunId
 from wfgen.runs import Run
-from wfgen.store.protocol import RunRecord
+from wfgen.store.records import RunRecord
 
 if TYPE_CHECKING:
     from wfgen.engine import Engine

@@ -11,7 +11,7 @@ from typing import Any
 from wfgen.events import Event
 from wfgen.ids import RunId
 from wfgen.runs import Run
-from wfgen.store.protocol import RunRecord
+from wfgen.store.records import RunRecord
 from wfgen.testing.errors import TestingError
 
 FORMAT = 1

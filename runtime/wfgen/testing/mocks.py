@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from wfgen.codec import ANY, Codec
-from wfgen.definitions import MISSING, Signature, WorkerDefinition
+from wfgen.definitions import MISSING, WorkerDefinition
 from wfgen.durations import Duration
 from wfgen.errors import SerializationError
 from wfgen.job import Job
 from wfgen.registry import Registry
 from wfgen.retry import NonRetryable
+from wfgen.signatures import Signature
 from wfgen.testing.clock import TestClock
 from wfgen.testing.errors import MockError, WorkerRefusedError
 

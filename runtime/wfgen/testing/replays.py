@@ -18,7 +18,7 @@ from wfgen.execution import Execution
 from wfgen.lifecycle import Handler, RunUpdate
 from wfgen.operations import Operation
 from wfgen.registry import Registry
-from wfgen.store.protocol import Append, Claimed, RunRecord, Verdict
+from wfgen.store.records import Append, Claimed, RunRecord, Verdict
 from wfgen.testing.definitions import Source, registry_of
 from wfgen.testing.histories import History, history_files, load_history
 from wfgen.worker_process import OpenProcess

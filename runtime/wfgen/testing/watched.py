@@ -7,7 +7,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from wfgen.store.protocol import Append, Store, Verdict
+from wfgen.store.protocol import Store
+from wfgen.store.records import Append, Verdict
 
 
 class WatchedStore:

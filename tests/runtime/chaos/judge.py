@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from wfgen.engine import Engine
 from wfgen.events import COMPLETIONS, Event
-from wfgen.store.protocol import RunRecord
+from wfgen.store.records import RunRecord
 
 from .crew import Stop
 from .effects import Effect

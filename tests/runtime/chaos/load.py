@@ -53,7 +53,7 @@ class Load:
         began = time.monotonic()
         for number in range(self._runs):
             run = await patiently(lambda n=number: engine.start_run("chaotic", n, idempotency_key=f"run {n}"))  # type: ignore[misc]
-            await patiently(lambda id=run.id: engine.resume_json('"early"', run_id=id, name="early"))  # type: ignore[misc]
+            await patiently(lambda id=run.id: engine.controls.resume_hook_json('"early"', run_id=id, name="early"))  # type: ignore[misc]
             while time.monotonic() - began < seconds * number / self._runs or await self._is_full():
                 await asyncio.sleep(0.02)
 
@@ -76,7 +76,9 @@ class Load:
                 if hook.name == "late" and time.time() - hook.created_at > OPEN:
                     # It may be resumed, though nobody was told: the run has gone on then.
                     with contextlib.suppress(UnknownHookError, RunStateError):
-                        await patiently(lambda token=hook.token: engine.resume_json('"late"', token=token))  # type: ignore[misc]
+                        await patiently(
+                            lambda token=hook.token: engine.controls.resume_hook_json('"late"', token=token)
+                        )  # type: ignore[misc]
             await asyncio.sleep(0.05)
 
     async def end(self, patience: float) -> list[str]:

@@ -27,7 +27,7 @@ from wfgen.heartbeat import Heartbeat
 from wfgen.serving import Serving
 from wfgen.settings import Settings
 from wfgen.store.postgres.store import PostgresStore  # noqa: F401 - loaded once for all
-from wfgen.store.transitions import Transitions
+from wfgen.store.sqlite.transitions import Transitions
 
 from . import effects
 from .effects import PostgresEffects, SQLiteEffects

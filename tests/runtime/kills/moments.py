@@ -9,12 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
-import wfgen.store.schema
+import wfgen.store.sqlite.schema
 from wfgen.events import EventType
-from wfgen.store.committer import Committer
 from wfgen.store.postgres.store import PostgresStore
-from wfgen.store.protocol import Append
+from wfgen.store.records import Append
 from wfgen.store.sqlite import SQLiteStore
+from wfgen.store.sqlite.committer import Committer
 
 _ALSO = {"waiting", "renew", "schema"}
 
@@ -86,7 +86,7 @@ class Moments:
 
     def watch(self) -> None:
         """Be told of all commits that this process makes to store files from now on."""
-        connect, attempt, renew = wfgen.store.schema.connect, Committer._attempt, SQLiteStore.renew
+        connect, attempt, renew = wfgen.store.sqlite.schema.connect, Committer._attempt, SQLiteStore.renew
 
         def watched(*arguments: Any, **options: Any) -> Any:
             return Connection(connect(*arguments, **options), self)
@@ -98,7 +98,7 @@ class Moments:
         def renewed(store: Any, *lease: Any) -> Any:
             return self.commit({"renew"}, lambda: renew(store, *lease))
 
-        wfgen.store.schema.connect = watched
+        wfgen.store.sqlite.schema.connect = watched
         Committer._attempt = named  # type: ignore[method-assign]
         SQLiteStore.renew = renewed  # type: ignore[method-assign]
 

@@ -18,7 +18,7 @@ from psycopg.waiting import Wait
 
 from wfgen.events import EventType
 from wfgen.store.postgres import connections
-from wfgen.store.postgres.batches import APPEND, CREATE
+from wfgen.store.postgres.batches import APPEND, APPEND_EVENT, CREATE
 from wfgen.store.postgres.connections import Connections
 from wfgen.store.postgres.store import PostgresStore
 from wfgen.store.postgres.writing import Writer
@@ -34,6 +34,8 @@ class Watched(psycopg.AsyncConnection[Any]):
     """A connection that tells what it commits."""
 
     moments: ClassVar[Moments]
+    sent: psycopg.AsyncPipeline
+    """What is sent together just now."""
     last: set[str] | None = None
     """What a commit holds of which this process is killed once it is sent."""
     prepares = False
@@ -51,7 +53,7 @@ class Watched(psycopg.AsyncConnection[Any]):
                 names.add("schema")
             if text.startswith(b"INSERT INTO events"):
                 names |= set(_texts(params)) & _TYPES
-            if query in (APPEND, CREATE) and self.pgconn.transaction_status == TransactionStatus.IDLE:
+            if query in (APPEND, APPEND_EVENT, CREATE) and self.pgconn.transaction_status == TransactionStatus.IDLE:
                 return await self._commit(names, lambda: super(Watched, self).execute(query, params, **options))
         return await super().execute(query, params, **options)
 
@@ -65,7 +67,18 @@ class Watched(psycopg.AsyncConnection[Any]):
             if not await inner.__aexit__(*sys.exc_info()):
                 raise
         else:
-            await self._commit(_names.get(), lambda: inner.__aexit__(None, None, None))
+
+            async def commit() -> None:
+                await inner.__aexit__(None, None, None)
+                if self.pgconn.pipeline_status:
+                    await self.sent.sync()
+
+            await self._commit(_names.get(), commit)
+
+    @asynccontextmanager
+    async def pipeline(self) -> AsyncIterator[psycopg.AsyncPipeline]:
+        async with super().pipeline() as self.sent:
+            yield self.sent
 
     async def _commit(self, names: set[str] | None, do: Callable[[], Any]) -> Any:
         if not names:
@@ -118,7 +131,7 @@ def watch(moments: Moments) -> None:
     write, record, create = Connections.write, Writer._record_new, Writer._create
     prepare, renew = PostgresStore._prepare, PostgresStore._renew
 
-    async def written(self: Any, work: Any) -> Any:
+    async def written(self: Any, work: Any, **options: Any) -> Any:
         names = set[str]()
         _names.set(names)
 
@@ -130,7 +143,7 @@ def watch(moments: Moments) -> None:
             return done
 
         try:
-            return await write(self, named)
+            return await write(self, named, **options)
         finally:
             _names.set(None)
 

@@ -96,13 +96,13 @@ async def waits(engine: Engine) -> Any:
     """A hook is resumed with what it cannot take, then by its name; another one by its token."""
     run = await start(engine, "waits")
     with contextlib.suppress(RunStateError):  # it is finished already
-        await engine.resume_json('"five"', run_id=run.id, name="number")
+        await engine.controls.resume_hook_json('"five"', run_id=run.id, name="number")
         await until(run, "hook_rejected")
-        await engine.resume_json("5", run_id=run.id, name="number")
+        await engine.controls.resume_hook_json("5", run_id=run.id, name="number")
         while (await run.info()).finished_at is None:
             hooks = [hook for hook in await engine.store.hooks(run_id=run.id, state=None) if hook.name == "sent"]
             if hooks:
-                await engine.resume_json('"now"', token=hooks[0].token)
+                await engine.controls.resume_hook_json('"now"', token=hooks[0].token)
                 break
             await asyncio.sleep(0.002)
     return await run.result()
@@ -173,7 +173,7 @@ async def paused(engine: Engine) -> Any:
             while (await run.info()).status not in ("paused", "completed"):
                 await asyncio.sleep(0.002)
         await run.resume()
-        await engine.resume_json('"now"', run_id=run.id, name="word")
+        await engine.controls.resume_hook_json('"now"', run_id=run.id, name="word")
     return await run.result()
 
 
@@ -229,7 +229,9 @@ async def forked(engine: Engine) -> Any:
 async def pruned(engine: Engine) -> Any:
     """What is removed is gone; who starts it again afterwards starts another run."""
     result = await (await start(engine, "below")).result()
-    await engine.prune("0s")
+    while await engine.store.list_runs(limit=1):  # which may have ended this very moment
+        await engine.prune("0s")
+        await asyncio.sleep(0.002)
     return result
 
 
@@ -276,7 +278,10 @@ async def wandering(engine: Engine) -> Any:
 @scenario("A", {"below completed": 1}, begin="renew", lease="1s")
 async def renewed(engine: Engine) -> Any:
     """The lease is renewed meanwhile."""
-    await asyncio.sleep(0.4)
+    last = lasting = max(end for _, end in await engine.store.processes())
+    while lasting == last:
+        await asyncio.sleep(0.01)
+        lasting = max(end for _, end in await engine.store.processes())
     return await (await start(engine, "below")).result()
 
 

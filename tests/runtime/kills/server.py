@@ -21,9 +21,9 @@ from typing import Any
 import wfgen.execution
 from wfgen.engine import open_engine
 from wfgen.settings import Settings
-from wfgen.store.claiming import Claiming
 from wfgen.store.postgres import claiming, jobs
-from wfgen.store.transitions import Transitions
+from wfgen.store.sqlite.claiming import Claiming
+from wfgen.store.sqlite.transitions import Transitions
 
 from . import effects, postgres
 from .flows import registry
@@ -88,7 +88,7 @@ def live(folder: Path, engine_url: str, name: str, where: str, fault: str) -> No
 
     async def main() -> None:
         settings = Settings(project=folder, engine=engine_url, max_claims=100, **SCENARIOS[name].settings)
-        async with open_engine(registry(), settings) as engine, asyncio.timeout(2 if fault in ENDLESS else 20):
+        async with open_engine(registry(), settings) as engine, asyncio.timeout(2 if fault in ENDLESS else 60):
             told = await play(engine, name)
         moments.write()
         (folder / "told").write_text(json.dumps(told))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import psycopg
@@ -24,7 +25,7 @@ from wfgen.store.postgres.faults import fault
 from wfgen.store.postgres.store import PostgresStore
 from wfgen.testing.stores.desk import new, record, step
 
-from ...postgres import free_port, over_tcp, plain
+from ...postgres import Server, free_port, over_tcp, plain, tcp_address
 from .worlds import opened, play, registered
 
 
@@ -61,7 +62,7 @@ def test_each_kind_of_error_has_its_own(state: str, kind: type[StoreError]) -> N
 @pytest.mark.parametrize(
     ("change", "kind", "match"),
     [
-        (("user", "nobody_of_that_name"), StoreAccessError, "refuses this user.*nobody_of_that_name"),
+        (("user", "nobody_of_that_name"), StoreAccessError, "nobody_of_that_name.*Check user and password"),
         (("database", "no_such_database"), StoreAccessError, "no_such_database.*Create the database"),
         (("port", ""), StoreUnreachableError, "cannot be reached.*server runs"),
     ],
@@ -85,6 +86,53 @@ def test_a_connection_that_is_refused(
             await PostgresStore(parts.geturl(), Environment()).open()
         assert "geheim" not in str(raised.value)
         assert str(parts.password) not in str(raised.value)
+
+    play(story)
+
+
+def test_passwords_and_what_a_server_refuses(
+    own_postgres: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Passwords are taken from where libpq takes them; each refusal has its error and advice, and repeats none."""
+    with psycopg.connect(own_postgres.url, autocommit=True) as admin:
+        admin.execute("CREATE ROLE guarded LOGIN PASSWORD 'geheim:%@'")
+        admin.execute("CREATE ROLE covered LOGIN")
+        admin.execute("CREATE ROLE alone LOGIN CONNECTION LIMIT 1")
+    rules = own_postgres.folder / "data" / "pg_hba.conf"
+    lines = (
+        "host all guarded 127.0.0.1/32 scram-sha-256",
+        "hostssl all covered all trust",
+        "host all covered all reject",
+    )
+    rules.write_text("\n".join([*lines, rules.read_text()]))
+    own_postgres.restart()
+    _, port = tcp_address(own_postgres.url)
+    place = f"@127.0.0.1:{port}/postgres"
+    kept = tmp_path / "kept"
+    kept.write_text(f"127.0.0.1:{port}:*:guarded:geheim\\:%@\n")
+    kept.chmod(0o600)
+
+    async def refused(url: str, kind: type[StoreError], match: str) -> None:
+        with pytest.raises(kind, match=match) as raised:
+            await PostgresStore(url, Environment()).open()
+        assert "geheim" not in str(raised.value)
+
+    async def story() -> None:
+        for login in ("guarded:geheim%3A%25%40", "guarded"):
+            url = f"postgresql://{login}{place}" + ("" if ":" in login else f"?passfile={kept}")
+            assert (await PostgresStore(url, Environment()).schema()).version == 0
+        await refused(
+            f"postgresql://guarded:geheim{place}", StoreAccessError, "password authentication failed.*PGPASSW"
+        )
+        await refused(f"postgresql://guarded{place}", StoreAccessError, "no password supplied.*PGPASSWORD")
+        monkeypatch.setenv("PGPASSWORD", "geheim")
+        await refused(f"postgresql://guarded{place}", StoreAccessError, "password authentication failed")
+        monkeypatch.setenv("PGPASSWORD", "geheim:%@")
+        await refused(f"postgresql://guarded{place}", StoreAccessError, "permission denied for database.*CREATE")
+        await refused(f"postgresql://covered{place}", StoreAccessError, "pg_hba.conf.*sslmode=require")
+        await refused(f"postgresql://covered{place}?sslmode=require", StoreAccessError, "SSL was required.*sslmode")
+        with psycopg.connect(f"postgresql://alone{place}"):
+            await refused(f"postgresql://alone{place}", StoreUnreachableError, "too many connections for role")
 
     play(story)
 

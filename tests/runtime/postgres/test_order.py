@@ -11,7 +11,7 @@ import pytest
 from wfgen.events import Event
 from wfgen.ids import RunId
 from wfgen.store.postgres import connections, writing
-from wfgen.store.protocol import Append, ChildEnd
+from wfgen.store.records import Append, ChildEnd
 from wfgen.testing.stores.desk import enqueue, inbox, new, record, step
 
 from ...postgres import plain

@@ -49,7 +49,7 @@ def test_a_restart_in_the_middle(own_postgres: Server, tmp_path: Path) -> None:
         settings = Settings(project=tmp_path, engine=own_postgres.url, lease="60s")
         async with open_engine(registry, settings) as engine, open_engine(registry, settings, work=False) as client:
             runs = [await engine.start_run("counting", f"r{n}") for n in range(8)]
-            elsewhere = asyncio.create_task(client.run(runs[0].id).result(timeout="40s"))
+            elsewhere = asyncio.create_task(client.run(runs[0].id).result(timeout="60s"))
             await GATE["reached"].wait()
             await asyncio.to_thread(own_postgres.stop)
             client.changed()  # as a last notification does: it looks, and there is no server
@@ -60,10 +60,10 @@ def test_a_restart_in_the_middle(own_postgres: Server, tmp_path: Path) -> None:
             with pytest.raises(StoreUnreachableError):
                 await engine.start_run("counting", "later")
             await asyncio.to_thread(own_postgres.start)
-            assert [await run.result(timeout="20s") for run in runs] == [6] * 8
+            assert [await run.result(timeout="60s") for run in runs] == [6] * 8
             assert await elsewhere == 6
             again = await engine.start_run("counting", "later")
-            assert await again.result(timeout="10s") == 6
+            assert await again.result(timeout="60s") == 6
             await look(engine, [run.id for run in runs])
 
     async def look(engine: Engine, run_ids: list[Any]) -> None:

@@ -37,7 +37,7 @@ async def registered(store: PostgresStore, lease: float = 100) -> str:
     return process.process_id
 
 
-def play(story: Callable[[], Awaitable[None]], limit: float = 30) -> None:
+def play(story: Callable[[], Awaitable[None]], limit: float = 60) -> None:
     """Run a story; it must end in time."""
 
     async def main() -> None:
@@ -53,7 +53,7 @@ def ask(connection: psycopg.Connection[Any], query: str, *values: Any) -> Any:
     return None if row is None else row[0]
 
 
-async def until(holds: Callable[[], Any], limit: float = 10) -> None:
+async def until(holds: Callable[[], Any], limit: float = 60) -> None:
     """Wait until something holds."""
     end = time.monotonic() + limit
     while not holds():

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from wfgen.errors import LeaseLostError, StoreError
 from wfgen.events import COMPLETIONS
 from wfgen.store.jobs import JOB_FINISHED, JobRecord
-from wfgen.store.protocol import FINISHED, Append, Claimed, RunRecord
+from wfgen.store.records import FINISHED, Append, Claimed, RunRecord
 
 from . import workload
 from .asked import asked
@@ -110,9 +110,9 @@ class Model:
 
     def committed(self, process: Process, works: Sequence[Any], outcomes: Sequence[Any]) -> None:
         """A process has committed work, with these outcomes."""
-        for other in self._world.place.others(process, self._world.processes):
+        for other, changes in self._world.place.others(process, self._world.processes):
             if not other.dead:
-                other.store.changed()
+                other.store.changed(changes)
         claimed: dict[str, int] = {}
         for work, outcome in zip(works, outcomes, strict=True):
             if isinstance(work, Append):

@@ -15,10 +15,10 @@ from wfgen.recorder import Recorder
 from wfgen.replay import Replay
 from wfgen.step_runner import StepRunner
 from wfgen.steps import OpenSteps
-from wfgen.store import control
-from wfgen.store.claiming import Claiming
-from wfgen.store.job_transitions import JobTransitions
-from wfgen.store.transitions import Transitions
+from wfgen.store.sqlite import control
+from wfgen.store.sqlite.claiming import Claiming
+from wfgen.store.sqlite.jobs import JobTransitions
+from wfgen.store.sqlite.transitions import Transitions
 
 Mutation = Callable[[pytest.MonkeyPatch], None]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from wfgen.environment import Clock
 from wfgen.events import Event
-from wfgen.store import queries
-from wfgen.store.protocol import RunRecord
-from wfgen.store.schema import open_file
+from wfgen.store.records import ANY_CHANGE, RunRecord
+from wfgen.store.sqlite import queries
+from wfgen.store.sqlite.schema import open_file
 
 if TYPE_CHECKING:
     from .process import Process
@@ -48,8 +48,8 @@ class Place(Protocol):
         """Run, number, type, time, key, data and payload of the events that were recorded since the last look."""
         ...
 
-    def others(self, process: Process, processes: Sequence[Process]) -> list[Process]:
-        """Of these, those who hear that a process has written."""
+    def others(self, process: Process, processes: Sequence[Process]) -> list[tuple[Process, Collection[str]]]:
+        """Of these, those who hear that a process has written, and what."""
         ...
 
     def finished(self) -> Iterator[tuple[RunRecord, list[Event]]]:
@@ -100,9 +100,9 @@ class File:
             self._position = found[-1][0]
         return [row[1:] for row in found]
 
-    def others(self, process: Process, processes: Sequence[Process]) -> list[Process]:
+    def others(self, process: Process, processes: Sequence[Process]) -> list[tuple[Process, Collection[str]]]:
         version, self._version = self._version, self._data_version()
-        return [] if version == self._version else [other for other in processes if other is not process]
+        return [] if version == self._version else [(one, ANY_CHANGE) for one in processes if one is not process]
 
     def finished(self) -> Iterator[tuple[RunRecord, list[Event]]]:
         for (number,) in self.rows("SELECT run FROM runs WHERE finished_at IS NOT NULL"):

@@ -12,7 +12,7 @@ import hashlib
 import random
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -27,13 +27,14 @@ from wfgen.errors import StoreUnreachableError, WfgenError
 from wfgen.events import Event
 from wfgen.store.postgres import connections, migrating, queries
 from wfgen.store.postgres.address import Address, parse
-from wfgen.store.postgres.batches import APPEND, CREATE
+from wfgen.store.postgres.batches import APPEND, APPEND_EVENT, CREATE
 from wfgen.store.postgres.clock import DatabaseClock
 from wfgen.store.postgres.connections import Backend, Connections
+from wfgen.store.postgres.listening import changes_of_others
 from wfgen.store.postgres.schema import functions
 from wfgen.store.postgres.store import PostgresStore
 from wfgen.store.postgres.writing import Writer
-from wfgen.store.protocol import Append, NewRun, ProcessRecord, RunRecord, Verdict
+from wfgen.store.records import ANY_CHANGE, Append, NewRun, ProcessRecord, RunRecord, Verdict
 
 from .asked import asked
 from .store import shown
@@ -166,10 +167,11 @@ class Database:
             self._known[run] = seq
         return [row[1:] for row in found]
 
-    def others(self, process: Process, processes: Sequence[Process]) -> list[Process]:
+    def others(self, process: Process, processes: Sequence[Process]) -> list[tuple[Process, Collection[str]]]:
         self._connection.execute("SELECT 1")  # what was notified before comes with the answer
         told, self._told = self._told, set()
-        return [other for other in processes if told - {other.store.origin}]
+        heard = [(other, changes_of_others(told, other.store.origin)) for other in processes]
+        return [(other, changes) for other, changes in heard if changes]
 
     def finished(self) -> Iterator[tuple[RunRecord, list[Event]]]:
         for (number,) in self.rows("SELECT run FROM runs WHERE finished_at IS NOT NULL ORDER BY run"):
@@ -178,11 +180,10 @@ class Database:
     async def _finished(self, number: int) -> tuple[RunRecord, list[Event]]:
         connection = await Connection.connect(autocommit=True, prepare_threshold=1, **self._options)
         await connection.execute(f"SET search_path = {self.address.schema}".encode())
-        events, damaged = await queries.replayed_events_of(connection, [number])
-        assert not damaged
-        run = await queries.get_by_number(connection, number)
+        (one,) = await queries.taken_up(connection, [number], [])
+        assert one.fault is None
         Connection.spare.append(connection)
-        return run, events[number]
+        return one.run, one.events
 
     def digest(self) -> str:
         rows = self.rows(
@@ -240,6 +241,8 @@ class Connection(psycopg.AsyncConnection[Any]):
     spare: ClassVar[list[Connection]] = []
     """Those that nobody uses."""
     owner: SimulatedConnections | None = None
+    sent: psycopg.AsyncPipeline
+    """What is sent together just now."""
 
     @classmethod
     async def connect(cls, *arguments: Any, **options: Any) -> Any:
@@ -250,8 +253,13 @@ class Connection(psycopg.AsyncConnection[Any]):
         await made.execute("SET synchronous_commit = off")
         return made
 
+    @asynccontextmanager
+    async def pipeline(self) -> AsyncIterator[psycopg.AsyncPipeline]:
+        async with super().pipeline() as self.sent:
+            yield self.sent
+
     async def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
-        if query in (APPEND, CREATE) and self.pgconn.transaction_status == TransactionStatus.IDLE:
+        if query in (APPEND, APPEND_EVENT, CREATE) and self.pgconn.transaction_status == TransactionStatus.IDLE:
             return await self._commit(lambda: super(Connection, self).execute(query, params, **options))
         return await super().execute(query, params, **options)
 
@@ -267,6 +275,8 @@ class Connection(psycopg.AsyncConnection[Any]):
                 raise
         else:
             await inner.__aexit__(None, None, None)
+            if self.pgconn.pipeline_status:
+                await self.sent.sync()  # its commit is not only on its way
             await self._after()
 
     async def _commit(self, do: Callable[[], Awaitable[T]]) -> T:
@@ -359,6 +369,7 @@ class SimulatedPostgresStore(PostgresStore):
         self._queue: list[tuple[Append, Callable[[Verdict], None]]] = []
         self._at_work = False
         self._is_told = False
+        self._changes: set[str] = set()
 
     @property
     def origin(self) -> str:
@@ -383,18 +394,20 @@ class SimulatedPostgresStore(PostgresStore):
         """What a listener does now and then."""
         now = self._process.environment.clock.monotonic()
         self._seen.saw(now, now, self._world.clock.time())
-        self.changed()
+        self.changed(ANY_CHANGE)
         self._world.after(LOOK, self._look, self._process)
 
-    def changed(self) -> None:
+    def changed(self, changes: Collection[str]) -> None:
         """Another process has written, and said so."""
+        self._changes |= set(changes)
         if not self._is_told:
             self._is_told = True
             self._world.after(self._world.soon(0.005), self._tell_change, self._process)
 
     def _tell_change(self) -> None:
         self._is_told = False
-        self._process.loop.call_soon(self._others_wrote)
+        changes, self._changes = self._changes, set()
+        self._process.loop.call_soon(self._others_wrote, changes)
 
     async def close(self) -> None:
         await self._later(self._finish, 0.002)
@@ -472,10 +485,10 @@ class SimulatedPostgresStore(PostgresStore):
 
         return await self._later(read, 0.0005)
 
-    async def _write(self, work: Callable[[Any], Awaitable[T]]) -> T:
+    async def _write(self, work: Callable[[Any], Awaitable[T]], *, pipelined: bool = False) -> T:
         if self._connections is None:
             raise self._closed()
-        return await self._asked(work, lambda connections, _: connections.write(work))
+        return await self._asked(work, lambda connections, _: connections.write(work, pipelined=pipelined))
 
     async def create(self, new: NewRun, owner: str | None = None) -> tuple[RunRecord, bool]:
         if self._writer is None:

@@ -15,7 +15,7 @@ from wfgen.environment import Environment
 from wfgen.errors import WfgenError
 from wfgen.registry import Registry
 from wfgen.settings import Settings
-from wfgen.store.protocol import ProcessRecord
+from wfgen.store.records import ProcessRecord
 
 from .loop import SimulatedLoop
 

@@ -13,7 +13,7 @@ from wfgen.events import Event
 from wfgen.execution import Execution
 from wfgen.operations import Operation
 from wfgen.registry import Registry
-from wfgen.store.protocol import Append, Claimed, Verdict
+from wfgen.store.records import Append, Claimed, Verdict
 from wfgen.worker_process import OpenProcess
 
 from .place import Place

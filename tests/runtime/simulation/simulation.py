@@ -165,7 +165,7 @@ class Simulation:
                 if several or self._random.random() < 0.5:
                     self._insist(
                         when,
-                        lambda engine, name=name, payload=payload: engine.resume_json(
+                        lambda engine, name=name, payload=payload: engine.controls.resume_hook_json(
                             payload, run_id=run_id, name=name
                         ),
                     )
@@ -175,7 +175,7 @@ class Simulation:
                     )
         if self._random.random() < 0.15:
             self.cancelled.add((run_id, "cancelled"))
-            self._insist(self.world.now + self._random.uniform(0, 10), lambda engine: engine.cancel(run_id))
+            self._insist(self.world.now + self._random.uniform(0, 10), lambda engine: engine.controls.cancel(run_id))
         if self._random.random() < 0.04:
             self.cancelled.add((run_id, "terminated"))
             self._insist(self.world.now + self._random.uniform(0, 10), lambda engine: engine.controls.terminate(run_id))
@@ -198,7 +198,7 @@ class Simulation:
         if hook["timeout"] > 100:
             payload = json.dumps(f"for {name}")
             when = self.world.now + self._random.choice((0.0, self._random.uniform(0, 10)))
-            self._insist(when, lambda engine: engine.resume_json(payload, token=token))
+            self._insist(when, lambda engine: engine.controls.resume_hook_json(payload, token=token))
 
     def _take_back(self, run_id: str) -> None:
         """Retry a run, or roll it back to one of its checkpoints."""
@@ -268,7 +268,7 @@ class _NotYet(WfgenError):
 async def _resume_by_token(engine: Engine, run_id: str, name: str, payload: str) -> Any:
     for hook in await engine.store.hooks(run_id=run_id, state=None):
         if hook.name == name:
-            return await engine.resume_json(payload, token=hook.token)
+            return await engine.controls.resume_hook_json(payload, token=hook.token)
     record = await engine.store.get_run(run_id)
     if record.finished_at is None:
         raise _NotYet("not yet")

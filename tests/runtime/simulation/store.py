@@ -5,19 +5,19 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wfgen.errors import StoreBusyError, WfgenError
-from wfgen.store.committer import Committer, Job, _deliver
-from wfgen.store.faults import fault
-from wfgen.store.protocol import Append, ProcessRecord
-from wfgen.store.reader import Query, Reader
-from wfgen.store.schema import open_file
+from wfgen.store.records import Append, ProcessRecord
 from wfgen.store.sqlite import SQLiteStore
-from wfgen.store.transitions import Transitions
+from wfgen.store.sqlite.committer import Committer, Job, _deliver
+from wfgen.store.sqlite.faults import fault
+from wfgen.store.sqlite.reader import Query, Reader
+from wfgen.store.sqlite.schema import open_file
+from wfgen.store.sqlite.transitions import Transitions
 
 from .world import describe
 
@@ -207,7 +207,7 @@ class SimulatedStore(SQLiteStore):
             self._heartbeat.close()
             self._heartbeat = None
 
-    def changed(self) -> None:
+    def changed(self, _: Collection[str]) -> None:
         """Another process has written."""
         if isinstance(self._committer, SimulatedCommitter):
             self._committer.changed()

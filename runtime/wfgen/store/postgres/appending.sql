@@ -242,7 +242,10 @@ BEGIN
         PERFORM give_up_jobs(some_, NULL);
         PERFORM tell_parents(some_, types_);
     END IF;
-    IF more ?| ARRAY['ended', 'children'] THEN
-        PERFORM announce();
+    IF more ? 'children' THEN
+        PERFORM announce('runs');
+    END IF;
+    IF more ? 'ended' THEN
+        PERFORM announce('ends');
     END IF;
 END $$;

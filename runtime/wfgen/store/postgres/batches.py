@@ -13,10 +13,18 @@ from wfgen.ids import RunId
 from wfgen.store import refusals, tags
 from wfgen.store.postgres.arrays import byteas, float8s, int8s, texts
 from wfgen.store.postgres.texts import cleaned
-from wfgen.store.protocol import FINISHED, Append, NewRun
-from wfgen.store.transitions import encoded
+from wfgen.store.records import FINISHED, Append, NewRun
+from wfgen.store.stored_events import encoded
 
 APPEND = b"SELECT * FROM append_events(%b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %s::jsonb, %b)"
+APPEND_EVENT = b"""
+WITH held AS MATERIALIZED (
+    SELECT run FROM runs WHERE run_id = %b AND epoch = %b AND owner IS NOT NULL
+        AND EXISTS (SELECT 1 FROM events WHERE events.run = runs.run AND seq = %b - 1) FOR NO KEY UPDATE)
+INSERT INTO events (run, seq, type, time, key, data, payload)
+    SELECT run, %b, %b, %b, %b::text, %b::text, %b::bytea FROM held"""
+"""For a lone event from which nothing else follows, as most appends are: in half of the time. It records nothing unless
+all is as it should be; that it was the next one, not only a later one, its key says (UniqueViolation)."""
 CREATE = b"SELECT * FROM create_runs(%b, %b, %b, %b, %b, %b, %b, %b, %b, %b)"
 
 
@@ -74,6 +82,17 @@ class AppendBatch:
             texts(self._run_ids), int8s(self._epochs), int8s(self._firsts), int8s(self._reaches), int8s(self._places),
             int8s(self._seqs), texts(self._types), float8s(self._times), texts(self._keys), texts(self._data),
             byteas(self._payloads), more, byteas(self._blobs),
+        )  # fmt: skip
+
+    @property
+    def event(self) -> Sequence[Any] | None:
+        """Values of the statement APPEND_EVENT; None if that cannot record this batch."""
+        if len(self._seqs) != 1 or len(self.appends) != 1 or self._more:
+            return None
+        seq = self._seqs[0]
+        return (
+            self._run_ids[0], self._epochs[0], seq,
+            seq, self._types[0], self._times[0], self._keys[0], self._data[0], self._payloads[0],
         )  # fmt: skip
 
     def refusals(self, rows: Sequence[tuple[int, int, int, str | None, int]]) -> list[WfgenError | None]:

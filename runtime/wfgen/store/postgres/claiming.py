@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
 
 from wfgen.events import Event
 from wfgen.store import refusals
-from wfgen.store.claiming import last_process
 from wfgen.store.postgres import jobs, queries
 from wfgen.store.postgres.connections import Connection
 from wfgen.store.postgres.queries import one, rows
 from wfgen.store.postgres.rows import add_events
-from wfgen.store.protocol import Claimed, Message, ProcessRecord
+from wfgen.store.records import Claimed, Message, ProcessRecord
+from wfgen.store.stored_events import last_process
 
 IsGone = Callable[[ProcessRecord], bool]
 
@@ -43,52 +44,44 @@ async def remove(connection: Connection, process_ids: Collection[str], *, says_g
     await _free(connection, sorted(process_ids), says_goodbye=says_goodbye)
 
 
-async def has_work(
-    connection: Connection,
-    process_id: str,
-    is_gone_here: IsGone,
-    next_due: Callable[[Connection], Awaitable[float]],
-) -> bool:
-    """Whether a claim would do anything: a look, so that one that would not costs no commit.
+async def look(
+    connection: Connection, process_id: str, is_gone_here: IsGone, next_due: str, values: dict[str, Any]
+) -> tuple[bool, bool]:
+    """Whether a process is gone, and whether something is due: a claim that would do nothing costs no commit.
 
     Args:
         connection: for reading.
         process_id: the process that asks.
         is_gone_here: whether a process of this machine has ended.
-        next_due: reads when the first of what it would take is due.
+        next_due: a statement that gives when the first of what it would take is due.
+        values: of that statement.
 
     Raises:
         LeaseLostError: the process is not registered, or has lost its own lease.
     """
     found = await rows(
-        connection, "SELECT process_id, host, pid, pid_started, started_at, lease_until, now_seconds() FROM processes"
+        connection,
+        "SELECT process_id, host, pid, pid_started, started_at, lease_until <= clock.now,"
+        f" coalesce(({next_due}) <= clock.now, false)"
+        " FROM processes, (SELECT now_seconds() AS now OFFSET 0) AS clock",
+        values,
     )
     if process_id not in [row[0] for row in found]:
         raise refusals.not_registered(process_id)
-    for *process, lease_until, now in found:
-        if process[0] != process_id and (lease_until <= now or is_gone_here(ProcessRecord(*process))):
-            return True
-    return await next_due(connection) <= float(found[0][-1])
+    is_gone = any(
+        row[0] != process_id and (is_lapsed or is_gone_here(ProcessRecord(*row))) for *row, is_lapsed, _ in found
+    )
+    return is_gone, found[0][-1]
 
 
 async def remove_gone(connection: Connection, process_id: str, is_gone_here: IsGone) -> None:
     """Take from the processes that are gone what they held: those whose lease is over, and those of this machine that
-    have ended.
-
-    Raises:
-        LeaseLostError: the process that asks is not registered, or has lost its own lease.
-    """
-    # Its own row is kept from being removed until the claim is recorded; renewing goes on beside.
+    have ended. Not from the process that asks."""
     found = await rows(
         connection,
-        "WITH mine AS MATERIALIZED (SELECT 1 FROM processes WHERE process_id = %s FOR KEY SHARE)"
-        " SELECT process_id, host, pid, pid_started, started_at, lease_until <= now_seconds(),"
-        " (SELECT count(*) FROM mine) FROM processes",
-        (process_id,),
+        "SELECT process_id, host, pid, pid_started, started_at, lease_until <= now_seconds() FROM processes",
     )
-    if not found or not found[0][-1]:
-        raise refusals.not_registered(process_id)
-    lapsed = [id for id, *_, is_lapsed, _ in found if is_lapsed and id != process_id]
+    lapsed = [id for id, *_, is_lapsed in found if is_lapsed and id != process_id]
     dead = [row[0] for row in found if row[0] != process_id and is_gone_here(ProcessRecord(*row[:5]))]
     if not lapsed and not dead:
         return
@@ -102,7 +95,7 @@ async def remove_gone(connection: Connection, process_id: str, is_gone_here: IsG
     if removed:
         await _free(connection, sorted(id for (id,) in removed), says_goodbye=False)
         # By nobody, so that who asked hears of it, too: it may have freed jobs while it looked for runs.
-        await connection.execute("SELECT pg_notify(left('wfgen_' || current_schema(), 63), '')")
+        await connection.execute("SELECT pg_notify(left('wfgen_' || current_schema(), 63), ' runs jobs')")
 
 
 async def _free(connection: Connection, process_ids: Sequence[str], *, says_goodbye: bool) -> None:
@@ -117,10 +110,10 @@ async def claim(
     limit: int,
     families: Collection[str] | None,
 ) -> list[Claimed]:
-    """Take runs that are due, the longest overdue first. Processes that are gone have lost theirs before."""
+    """Take runs that are due, the longest overdue first. Raises LeaseLostError."""
     among = None
     if families is not None:
-        among = [run for _, run in await queries.free_relatives(connection, families, workflows)]
+        among = await queries.free_relatives(connection, families, workflows)
         if not among:
             return []
     found = await rows(
@@ -128,26 +121,19 @@ async def claim(
         "SELECT * FROM take_runs(%s, %s::text[], %s::text[], %s::bigint[], %s)",
         (process_id, [name for name, _ in workflows], [version for _, version in workflows], among, limit),
     )
-    runs: list[int] = [run for (run,) in found]
-    return await _claimed(connection, runs, process_id) if runs else []
-
-
-async def _claimed(connection: Connection, runs: list[int], process_id: str) -> list[Claimed]:
-    records = await queries.runs_by_number(connection, runs)
-    events, damaged = await queries.replayed_events_of(connection, runs)
-    messages: dict[int, list[Message]] = await queries.messages_of_runs(connection, runs)
-    taken: list[Claimed] = []
-    for run in runs:
-        record, recorded = records[run], events[run]
+    if found == [(None, None)]:
+        raise refusals.not_registered(process_id)
+    runs: list[int] = [run for run, _ in found]
+    taken = await queries.taken_up(connection, runs, [run for run, has_messages in found if has_messages])
+    for run, claimed in zip(runs, taken, strict=True):
         # Nothing to tell of the first one: whatever follows is its work.
-        if record.epoch > 1 and run not in damaged and last_process(recorded) != process_id:
-            last = recorded[-1]
-            data = {"process": process_id, "epoch": record.epoch}
-            event = Event(last.seq + 1, "run_claimed", max(record.updated_at, last.time), None, data)
-            recorded.append(event)
+        if claimed.run.epoch > 1 and claimed.fault is None and last_process(claimed.events) != process_id:
+            last = claimed.events[-1]
+            data = {"process": process_id, "epoch": claimed.run.epoch}
+            event = Event(last.seq + 1, "run_claimed", max(claimed.run.updated_at, last.time), None, data)
+            claimed.events.append(event)
             await add_events(connection, run, [event])
             await connection.execute("UPDATE runs SET claimed_seq = %s WHERE run = %s", (event.seq, run))
-        taken.append(Claimed(record, recorded, messages.get(run, []), damaged.get(run)))
     return taken
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import random
 import traceback
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -20,6 +21,10 @@ from wfgen.errors import StoreBusyError, StoreError
 from wfgen.store.postgres import texts
 from wfgen.store.postgres.address import Address
 from wfgen.store.postgres.faults import fault, is_lost, is_passing
+from wfgen.store.postgres.pooling import is_pooled
+
+# What psycopg says so is raised as well, and told by whoever asked.
+logging.getLogger("psycopg").addFilter(lambda record: not str(record.msg).startswith("error ignored"))
 
 T = TypeVar("T")
 Connection = AsyncConnection[Any]
@@ -28,9 +33,8 @@ Backend = tuple[int, str]
 
 AT_ONCE = 4
 """Connections that are used in turn; each process has one more for appends, for hearing and for its heartbeat."""
-WRITING = """SELECT set_config('plan_cache_mode', 'force_generic_plan', false),
-    set_config('enable_hashjoin', 'off', false), set_config('enable_mergejoin', 'off', false)"""
-"""For a connection that only calls functions with arrays: rows are found one by one, and nothing is planned again."""
+WRITING = "SELECT set_config('enable_hashjoin', 'off', false), set_config('enable_mergejoin', 'off', false)"
+"""For a connection that only calls functions with arrays: rows are found one by one."""
 REPEATED = 10
 """How often a transaction is begun again that another one was in the way of."""
 
@@ -39,11 +43,12 @@ _SESSION = """SELECT set_config('search_path', %s, false), set_config('wfgen.ori
     set_config('default_transaction_read_only', %s, false),
     -- A process that stands still in the middle keeps nobody else waiting for long.
     set_config('idle_in_transaction_session_timeout', %s, false), set_config('lock_timeout', '30s', false),
-    -- Plans are kept: those that are made while the tables are small must be right when they are large. A bitmap is
-    -- made of all that fits, where an index gives the first ones in their order.
+    -- Nothing is planned twice (measured: that was half of what the server had to do for a job). So plans that are made
+    -- while the tables are small must be right when they are large. A bitmap is made of all that fits, where an index
+    -- gives the first ones in their order.
     set_config('enable_seqscan', 'off', false), set_config('enable_bitmapscan', 'off', false),
-    set_config('jit', 'off', false),
-    (SELECT backend_start::text FROM pg_stat_activity WHERE pid = pg_backend_pid())"""
+    set_config('jit', 'off', false), set_config('plan_cache_mode', 'force_generic_plan', false),
+    pg_backend_pid(), (SELECT backend_start::text FROM pg_stat_activity WHERE pid = pg_backend_pid())"""
 _END = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE pid = %s AND backend_start = %s::timestamptz"
 
 
@@ -82,14 +87,21 @@ class Connections:
             traceback.clear_frames(error.__traceback__)  # they hold a connection that is half made
             raise
         try:
-            cursor = await connection.execute(_SESSION, self._session)
-            row = await cursor.fetchone()
+            *_, pid, started = await self._begin(connection)
+            if is_pooled(connection, pid):  # the session may have been another's before
+                await connection.execute("DISCARD ALL")
+                *_, pid, started = await self._begin(connection)
         except BaseException:
             await connection.close()
             raise
-        assert row is not None
-        self._backends[connection] = connection.info.backend_pid, row[-1]
+        self._backends[connection] = pid, started
         return connection
+
+    async def _begin(self, connection: Connection) -> Sequence[Any]:
+        cursor = await connection.execute(_SESSION, self._session, prepare=False)
+        row: Sequence[Any] | None = await cursor.fetchone()
+        assert row is not None
+        return row
 
     def backend(self, connection: Connection) -> Backend:
         """The server's process behind a connection."""
@@ -114,7 +126,11 @@ class Connections:
         parameters: dict[str, Any] = dict(self.address.parameters)
         connection = psycopg.connect(autocommit=True, prepare_threshold=1, **parameters)
         try:
-            connection.execute(_SESSION, self._session)
+            row = connection.execute(_SESSION, self._session, prepare=False).fetchone()
+            assert row is not None
+            if is_pooled(connection, row[-2]):
+                connection.execute("DISCARD ALL")
+                connection.execute(_SESSION, self._session, prepare=False)
         except BaseException:
             connection.close()
             raise
@@ -146,8 +162,13 @@ class Connections:
 
         return await self._use(begun, lambda: True)
 
-    async def write(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+    async def write(self, work: Callable[[Connection], Awaitable[T]], *, pipelined: bool = False) -> T:
         """Do something in one transaction; from its beginning again if another transaction was in the way.
+
+        Args:
+            work: what to do.
+            pipelined: send what `work` asks together with what it asks before it reads an answer, and with the
+                beginning of the transaction.
 
         Raises:
             StoreError: and its kin, for whatever the server says. After a StoreUnreachableError it may be recorded all
@@ -157,7 +178,7 @@ class Connections:
 
         async def begun(connection: Connection) -> T:
             nonlocal has_begun
-            async with connection.transaction():
+            async with connection.pipeline() if pipelined else contextlib.nullcontext(), connection.transaction():
                 has_begun = True
                 return await work(connection)
 

@@ -29,8 +29,8 @@ from wfgen.store import refusals
 from wfgen.store.postgres import jobs, queries
 from wfgen.store.postgres.queries import Connection, one, rows
 from wfgen.store.postgres.rows import add_events, insert_run
-from wfgen.store.protocol import FINISHED, NewRun, RunRecord, RunStatus
-from wfgen.store.transitions import encoded
+from wfgen.store.records import FINISHED, NewRun, RunRecord, RunStatus
+from wfgen.store.stored_events import encoded
 
 _CONTROL = "kind IN ('pause', 'resume')"
 
@@ -374,7 +374,7 @@ async def _tell_parent(connection: Connection, run: int, type: str | None) -> No
 
 async def _announce(connection: Connection) -> None:
     """Let other processes look again, also those that do not get a message."""
-    await connection.execute("SELECT announce()")
+    await connection.execute("SELECT announce('runs ends')")
 
 
 async def _record(connection: Connection, run: int, type: EventType, data: dict[str, Any] | None = None) -> float:

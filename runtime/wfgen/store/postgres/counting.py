@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from wfgen.statistics import GROWTH, SHORTEST, WorkflowStatistics
-from wfgen.store.counting import Part, parts
+from wfgen.store.filters import RunPart, parts
 from wfgen.store.postgres.listing import pairs
 from wfgen.store.postgres.queries import Connection, rows
 
@@ -51,7 +51,7 @@ async def statistics(
     return found
 
 
-async def _count_runs(connection: Connection, found: WorkflowStatistics, part: Part) -> None:
+async def _count_runs(connection: Connection, found: WorkflowStatistics, part: RunPart) -> None:
     for status, number, count, longest in await rows(
         connection,
         f"SELECT status, {_CLASS} FROM (SELECT status, CASE WHEN status = 'completed'"
@@ -63,7 +63,7 @@ async def _count_runs(connection: Connection, found: WorkflowStatistics, part: P
             found.durations.add_class(number, count, longest)
 
 
-async def _next_runs(connection: Connection, part: Part, after: tuple[float, int]) -> Sequence[tuple[float, int]]:
+async def _next_runs(connection: Connection, part: RunPart, after: tuple[float, int]) -> Sequence[tuple[float, int]]:
     """Starts and numbers of the next runs, oldest first."""
     found = await rows(
         connection,
@@ -81,13 +81,13 @@ async def _count_steps(connection: Connection, found: WorkflowStatistics, runs: 
             step.durations.add_class(number, count, longest)
 
 
-def _source(part: Part) -> str:
+def _source(part: RunPart) -> str:
     """The tail of a statement that reads the runs of a part."""
     state = "finished_at IS NULL" if part.status is None else "finished_at IS NOT NULL AND status = %s"
     return f"FROM runs WHERE workflow = %s AND version = %s AND {state} AND created_at >= %s AND created_at < %s"
 
 
-def _values(part: Part) -> tuple[str | float, ...]:
+def _values(part: RunPart) -> tuple[str | float, ...]:
     """Of that statement."""
     state = () if part.status is None else (part.status,)
     return (*part.pair, *state, part.since, part.until)

@@ -40,6 +40,6 @@ BEGIN
             FROM created AS c JOIN given AS g USING (run_id))
     SELECT g.place, c.run, now_, g.owned FROM created AS c JOIN given AS g USING (run_id);
     IF EXISTS (SELECT 1 FROM unnest(c_owner) AS one(owner) WHERE NOT coalesce(one.owner = ANY (known), false)) THEN
-        PERFORM announce();
+        PERFORM announce('runs');
     END IF;
 END $$;

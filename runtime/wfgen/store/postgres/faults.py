@@ -14,12 +14,34 @@ from wfgen.errors import (
     StoreGoneError,
     StoreUnreachableError,
 )
+from wfgen.store import refusals
 
 _AGAIN = frozenset({"40P01", "40001"})
 """Deadlocks and failed serialisation: the same may be done again at once."""
 _BUSY = _AGAIN | {"55P03", "57014"}
 _LOST = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03", "53300", "25P04"})
 _GONE = frozenset({"42P01", "42883", "3F000", "42703"})
+_RIGHTS = (
+    "The user needs USAGE on the schema and rights on its tables, or CREATE on the database if `wfgen migrate` is to "
+    "make them."
+)
+_LOGIN = (
+    "Check user and password; the password may be in PGPASSWORD, in the URL, or in a .pgpass file that nobody else may "
+    "read."
+)
+_TLS = "See sslmode and sslrootcert in the engine URL, and whether the server has TLS (ssl = on)."
+_SERVER_REFUSES = (
+    (("too many",), ""),  # connections for this user: not for ever
+    (("pg_hba.conf",), "Have the server's pg_hba.conf admit this user from here; for TLS, `?sslmode=require`."),
+    (("authentication", "password", "role ", "no such user"), _LOGIN),
+    (("permission denied",), "GRANT CONNECT ON DATABASE … TO this user."),
+    (("does not exist", "no such database"), "Create the database, or correct the URL."),
+)
+"""What is said of connections, with advice; without: it may be tried again."""
+_LIBPQ_REFUSES = (
+    (("no password supplied", "authentication"), _LOGIN),
+    (("SSL was required", "certificate verify failed", "root certificate", "server certificate"), _TLS),
+)
 
 
 def is_passing(error: BaseException) -> bool:
@@ -50,10 +72,7 @@ def fault(error: BaseException, place: str) -> StoreError:
     if isinstance(error, StoreError):
         return error
     if isinstance(error, UnicodeEncodeError):
-        return StoreError(
-            f"{error.object!r:.80} can neither be stored nor be found: UTF-8 cannot hold it.",
-            hint="Check where the text comes from; it holds a lone surrogate, such as undecodable bytes leave.",
-        )
+        return refusals.not_utf8(error)
     state = getattr(error, "sqlstate", None) or ""
     said = _said(error)
     what = f"the store {place}"
@@ -61,6 +80,11 @@ def fault(error: BaseException, place: str) -> StoreError:
         return _refused(what, said) or StoreUnreachableError(
             f"{what} cannot be reached: {said}.",
             hint="See that the server runs and that this machine gets to it; what was asked of it may be tried again.",
+        )
+    if state == "57014":
+        return StoreBusyError(
+            f"{what} did not do in time what was asked: {said}.",
+            hint="Raise the user's statement_timeout if it is short, and look in pg_stat_activity for what takes long.",
         )
     if state in _BUSY:
         return StoreBusyError(
@@ -73,7 +97,7 @@ def fault(error: BaseException, place: str) -> StoreError:
             hint="Make room on the server, or point the URL to one that may be written to; nothing recorded is lost.",
         )
     if state.startswith("28") or state == "42501":
-        return no_right(what, said)
+        return StoreAccessError(f"{what} refuses this user: {said}.", hint=_LOGIN if state < "29" else _RIGHTS)
     if state in _GONE:
         return StoreGoneError(
             f"{what} has lost its tables, or was never made: {said}.",
@@ -84,24 +108,13 @@ def fault(error: BaseException, place: str) -> StoreError:
     return StoreError(f"{what} failed: {type(error).__name__}: {said}.")
 
 
-def no_right(what: str, said: str) -> StoreAccessError:
-    """The error for a user who may not do what is needed."""
-    return StoreAccessError(
-        f"{what} refuses this user: {said}.",
-        hint="Check user and password; the user needs CREATE on the database, or the tables made by `wfgen migrate` "
-        "and rights on them.",
-    )
-
-
 def _refused(what: str, said: str) -> StoreError | None:
-    """Of a connection that was refused, for libpq gives no code then: a server that does not want this user."""
-    if "FATAL" not in said:
-        return None
-    text = said.rpartition("FATAL:")[2].strip()
-    if any(word in text for word in ("authentication", "role ", "pg_hba.conf", "permission denied", "password")):
-        return no_right(what, text)
-    if "does not exist" in text:
-        return StoreAccessError(f"{what} cannot be opened: {text}.", hint="Create the database, or correct the URL.")
+    """Of a connection that was refused, for libpq gives no code then: a server that this user or URL does not suit."""
+    is_server = "FATAL:" in said
+    text = said.rpartition("FATAL:" if is_server else " failed: ")[2].strip()
+    for words, hint in _SERVER_REFUSES if is_server else _LIBPQ_REFUSES:
+        if any(word in text for word in words):
+            return StoreAccessError(f"{what} cannot be opened: {text}.", hint=hint) if hint else None
     return None
 
 

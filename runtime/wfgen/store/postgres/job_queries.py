@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Sequence
 from typing import Any
 
 from wfgen.ids import JobId
-from wfgen.store.job_queries import COLUMNS, NEXT_EXPIRY
+from wfgen.store.job_sql import COLUMNS, NEXT_EXPIRY
 from wfgen.store.jobs import JobRecord, JobStatus
-from wfgen.store.postgres.queries import Connection, one, rows
+from wfgen.store.postgres.queries import FAMILY, Connection, one, rows
 from wfgen.store.refusals import unknown_job
 
 _JOBS = f"SELECT {COLUMNS} FROM jobs AS j JOIN runs AS r ON r.run = j.run"
-
-_FAMILY = (
-    "WITH RECURSIVE family(run) AS (SELECT run FROM runs WHERE run_id = ANY(%(families)s)"
-    " UNION SELECT child.run FROM family JOIN runs AS child ON child.parent = family.run) SELECT run FROM family"
-)
 
 OF_WORKERS = "jobs.status = 'queued' AND jobs.worker = ANY(%(workers)s)"
 
@@ -51,7 +45,7 @@ def queued(
     if families is not None:
         values["families"] = list(families)
         return (
-            f"SELECT due, job FROM jobs WHERE run = ANY(ARRAY({_FAMILY})) AND worker = ANY(%(workers)s)"
+            f"SELECT due, job FROM jobs WHERE run = ANY(ARRAY({FAMILY})) AND worker = ANY(%(workers)s)"
             f" AND {condition} {order}",
             values,
         )
@@ -62,18 +56,12 @@ def queued(
     )
 
 
-async def next_job(
-    connection: Connection,
-    workers: Collection[str],
-    queues: Collection[str] | None,
-    families: Collection[str] | None,
-) -> float:
-    """When the next queued job is due, or any one expires; infinite without one."""
-    statement, values = queued(workers, queues, families, "'Infinity'", 1)
-    row = await one(connection, statement, values)
-    expiry = await one(connection, NEXT_EXPIRY)
-    due = math.inf if row is None else float(row[0])
-    return due if expiry is None or expiry[0] is None else min(due, float(expiry[0]))
+def next_job(
+    workers: Collection[str], queues: Collection[str] | None, families: Collection[str] | None
+) -> tuple[str, dict[str, Any]]:
+    """A statement that gives when the next queued job is due or any one expires, null without one, and its values."""
+    soonest, values = queued(workers, queues, families, "'Infinity'", 1)
+    return f"SELECT least((SELECT due FROM ({soonest}) AS next), ({NEXT_EXPIRY}))", values
 
 
 async def get_job(connection: Connection, job_id: str) -> JobRecord:

@@ -10,15 +10,16 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from wfgen.store import refusals
-from wfgen.store.job_endings import CANCELLED, DISCARDED, EXPIRED, INTERRUPTED, Ending
-from wfgen.store.job_queries import COLUMNS, UNHEARD
-from wfgen.store.jobs import JOB_FINISHED, JobEnd, JobRecord
+from wfgen.store.job_sql import COLUMNS, UNHEARD
+from wfgen.store.jobs import CANCELLED, DISCARDED, EXPIRED, INTERRUPTED, JOB_FINISHED, Ending, JobEnd, JobRecord
 from wfgen.store.postgres.job_queries import queued
 from wfgen.store.postgres.queries import Connection, one, rows
 
 SPARE = 50
 """Jobs that a claim looks at beyond those that it takes, since others may be taking them at the same time."""
 
+_WAITING = "status = 'queued' AND attempt = 0 AND expires_at <= (SELECT now_seconds())"
+_EXPIRED = f"SELECT job, run FROM jobs WHERE {_WAITING} ORDER BY expires_at LIMIT 1000"
 _TAKE = """
 WITH clock AS MATERIALIZED (SELECT now_seconds() AS now),
 soonest AS MATERIALIZED ({soonest}),
@@ -26,11 +27,14 @@ chosen AS MATERIALIZED (
     SELECT job FROM jobs WHERE job = ANY(ARRAY(SELECT job FROM soonest))
         AND status = 'queued' AND (expires_at IS NULL OR attempt > 0 OR expires_at > (TABLE clock))
     ORDER BY due, job LIMIT %(limit)s FOR UPDATE SKIP LOCKED),
+-- Whoever removes this process waits for this, and then sees what it has taken; renewing goes on beside.
+mine AS MATERIALIZED (
+    SELECT 1 FROM processes WHERE process_id = %(process)s AND EXISTS (TABLE chosen) FOR KEY SHARE),
 taken AS (
     UPDATE jobs SET status = 'running', owner = %(process)s, epoch = epoch + 1, attempt = attempt + 1,
         claims = claims + 1, started_at = clock.now, first_at = coalesce(first_at, clock.now), updated_at = clock.now
-    FROM clock WHERE job = ANY(ARRAY(SELECT job FROM chosen)) RETURNING jobs.*)
-SELECT (SELECT count(*) FROM soonest), {columns}
+    FROM clock WHERE job = ANY(ARRAY(SELECT job FROM chosen)) AND EXISTS (TABLE mine) RETURNING jobs.*)
+SELECT (SELECT count(*) FROM soonest), EXISTS (TABLE chosen) AND NOT EXISTS (TABLE mine), {columns}
 FROM (SELECT) AS always LEFT JOIN (taken AS j JOIN runs AS r ON r.run = j.run) ON true ORDER BY j.due, j.job
 """
 
@@ -43,8 +47,8 @@ async def claim_jobs(
     queues: Collection[str] | None,
     families: Collection[str] | None,
 ) -> list[JobRecord]:
-    """Take queued jobs that are due; what has expired is ended. Processes that are gone have lost theirs before."""
-    await _expire(connection)
+    """Take queued jobs that are due; what has expired is ended. Raises LeaseLostError."""
+    expired = await connection.execute(_EXPIRED.encode())
     taken: list[JobRecord] = []
     look = limit + SPARE
     while len(taken) < limit:
@@ -54,21 +58,23 @@ async def claim_jobs(
             _TAKE.format(soonest=soonest, columns=COLUMNS),
             {**values, "limit": limit - len(taken), "process": process_id},
         )
-        taken += [JobRecord(*row[1:]) for row in found if row[1] is not None]
+        if found[0][1]:
+            raise refusals.not_registered(process_id)
+        taken += [JobRecord(*row[2:]) for row in found if row[2] is not None]
         if found[0][0] < look:
             break
         look *= 8  # all that were looked at are others' by now
+    await _expire(connection, await expired.fetchall())
     return taken
 
 
-async def _expire(connection: Connection) -> None:
-    """End what no process has begun in time; if its run is being written to, that waits for the next claim."""
-    waiting = "status = 'queued' AND attempt = 0 AND expires_at <= (SELECT now_seconds())"
-    expired = await rows(connection, f"SELECT job, run FROM jobs WHERE {waiting} ORDER BY expires_at LIMIT 1000")
+async def _expire(connection: Connection, expired: Collection[tuple[int, int]]) -> None:
+    """End jobs, given with their runs, that no process has begun in time; if such a run is being written to, that waits
+    for the next claim."""
     if expired:
         locked = await _lock_runs(connection, [run for _, run in expired], wait=False)
         await _end_all(
-            connection, f"job = ANY(%s) AND {waiting}", [[job for job, run in expired if run in locked]], EXPIRED
+            connection, f"job = ANY(%s) AND {_WAITING}", [[job for job, run in expired if run in locked]], EXPIRED
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, LiteralString
 
 import psycopg
@@ -14,6 +14,7 @@ from psycopg import sql
 from wfgen.environment import Clock
 from wfgen.store.postgres.clock import DatabaseClock
 from wfgen.store.postgres.connections import Connection, Connections
+from wfgen.store.records import ANY_CHANGE
 
 _SOONEST, _BUSY, _CLOSE = 0.001, 0.1, 4.0
 """Seconds between two tellings of a change: at first, and at most. Whoever is told asks the server, and busy neighbours
@@ -31,16 +32,26 @@ _HEARD = 2.0
 """Seconds within which what this connection itself notifies must come back."""
 
 
+def changes_of_others(heard: Iterable[str], origin: str) -> set[str]:
+    """What stores other than `origin` have done, as they said in notifications: who it is, and those of ANY_CHANGE."""
+    return {
+        change
+        for who, _, changes in (one.partition(" ") for one in heard)
+        if who != origin
+        for change in changes.split()
+    }
+
+
 class Listener:
     """Owns the connection that listens.
 
     Args:
         connections: connects.
         clock: keeps the database's time; it is set on the way.
-        on_change: called on the loop soon after another store has written.
+        on_change: called on the loop soon after another store has written, with those of ANY_CHANGE that it has done.
     """
 
-    def __init__(self, connections: Connections, clock: Clock, on_change: Callable[[], None]) -> None:
+    def __init__(self, connections: Connections, clock: Clock, on_change: Callable[[Collection[str]], None]) -> None:
         self._connections = connections
         self._clock = clock
         self._on_change = on_change
@@ -70,7 +81,7 @@ class Listener:
             await connection.execute(sql.SQL(_LISTEN).format(sql.Identifier(self._channel)))
             for _ in range(3):
                 await self.look(connection)
-            # Behind a pooler that lends connections for one transaction, this never comes back.
+            # It never comes back through what forwards answers alone.
             await connection.execute("SELECT pg_notify(%s, %s)", (self._channel, _ECHO))
             self._hears = bool([one async for one in connection.notifies(timeout=_HEARD, stop_after=1)])
         except BaseException:
@@ -85,7 +96,7 @@ class Listener:
                 if self._connection is None:
                     self._connection = await self._begin()
                     pause = _FIRST_RETRY
-                    self._on_change()  # what was missed meanwhile
+                    self._on_change(ANY_CHANGE)  # what was missed meanwhile
                 await self._wait(self._connection)
             except (psycopg.Error, OSError):
                 await self._disconnect()
@@ -100,20 +111,21 @@ class Listener:
 
     async def _wait(self, connection: Connection) -> None:
         """Wait for a change, and tell."""
+        changes: Collection[str] = ()
         if self._hears:
             heard = [one.payload async for one in connection.notifies(timeout=_RARELY, stop_after=1)]
-            changed = any(origin not in (self._connections.origin, _ECHO) for origin in heard)
-            if time.monotonic() - self._looked_at >= _RARELY:
-                looked = await self.look(connection)
-                changed |= looked and not heard
+            changes = changes_of_others(heard, self._connections.origin)
+            if time.monotonic() - self._looked_at >= _RARELY and await self.look(connection) and not heard:
+                changes = ANY_CHANGE
         else:
             await asyncio.sleep(min(_LATEST, max(_OFTEN, (time.monotonic() - self._changed_at) / 20)))
-            changed = await self.look(connection)
-        if changed:
+            if await self.look(connection):
+                changes = ANY_CHANGE
+        if changes:
             now = time.monotonic()
             self._pause = min(self._pause * 1.5, _BUSY) if now - self._changed_at < _CLOSE * self._pause else _SOONEST
             self._changed_at = now
-            self._on_change()
+            self._on_change(changes)
             await asyncio.sleep(self._pause)
 
     async def look(self, connection: Connection) -> bool:

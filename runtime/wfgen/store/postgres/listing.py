@@ -1,8 +1,8 @@
 """Finding runs in a PostgreSQL store by what they are, without a look at all that there are.
 
-As in a store file, see `wfgen.store.listing`: a filter becomes one or several ranges of one index, each read in the
-order wanted and no further than the limit. All ranges of a question are asked for in one statement, and it is never
-prepared: how selective a range is depends on its values.
+As in a store file, see `wfgen.store.sqlite.listing`: a filter becomes one or several ranges of one index, each read in
+the order wanted and no further than the limit. All ranges of a question are asked for in one statement, and it is
+never prepared: how selective a range is depends on its values.
 """
 
 from __future__ import annotations
@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from wfgen.store.filters import RunQuery
-from wfgen.store.listing import Pair
+from wfgen.store.filters import Pair, RunQuery
 from wfgen.store.postgres import queries
 from wfgen.store.postgres.queries import Connection, rows
-from wfgen.store.protocol import FINISHED, RunRecord
+from wfgen.store.records import FINISHED, RunRecord
 from wfgen.store.refusals import unknown_run
 
 _Range = tuple[str, tuple[Any, ...]]

@@ -11,8 +11,7 @@ from collections.abc import Collection, Sequence
 
 from wfgen.store.postgres.listing import pairs
 from wfgen.store.postgres.queries import Connection, rows
-from wfgen.store.protocol import FINISHED
-from wfgen.store.pruning import EVENTS
+from wfgen.store.records import FINISHED, PRUNED_EVENTS
 
 _FAMILY = (
     "WITH RECURSIVE family(run) AS (SELECT run FROM runs WHERE parent = r.run"
@@ -59,7 +58,7 @@ async def count_prunable(connection: Connection, before: float, statuses: Collec
 async def prune(connection: Connection, before: float, statuses: Collection[str] | None, limit: int) -> Sequence[str]:
     """Remove up to `limit` runs, fewer if they are long; gives their ids."""
     gone: list[str] = []
-    left = EVENTS
+    left = PRUNED_EVENTS
     wanted = _wanted(statuses)
     for workflow, version in await pairs(connection):
         for status in wanted:

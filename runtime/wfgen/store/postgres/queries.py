@@ -4,20 +4,37 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
+from itertools import chain
 from typing import Any, LiteralString
 
 from psycopg import AsyncConnection
 
 from wfgen.errors import StoreFormatError
 from wfgen.events import Event
-from wfgen.store.protocol import Held, HookRecord, Message, ProcessRecord, RunRecord
-from wfgen.store.queries import FROM_RUNS, HOLDINGS, RUN_COLUMNS, event_data, run_record
+from wfgen.store.records import Claimed, Held, HookRecord, Message, ProcessRecord, RunRecord
 from wfgen.store.refusals import unknown_run
+from wfgen.store.run_sql import FROM_RUNS, HOLDINGS, RUN_COLUMNS, run_record
+from wfgen.store.stored_events import event_data
 
 Connection = AsyncConnection[Any]
 Values = Sequence[Any] | Mapping[str, Any]
 
+FAMILY = (
+    "WITH RECURSIVE family(run) AS (SELECT run FROM runs WHERE run_id = ANY(%(families)s)"
+    " UNION SELECT child.run FROM family JOIN runs AS child ON child.parent = family.run) SELECT run FROM family"
+)
+"""Numbers of runs, their children and theirs."""
+
 _RUNS = f"SELECT {RUN_COLUMNS}{FROM_RUNS}"
+_NUMBERED = f"SELECT r.run, {RUN_COLUMNS}{FROM_RUNS} WHERE r.run = ANY(%s)"
+_REPLAYED = (
+    "SELECT r.run, e.seq, e.type, e.time, e.key, e.data, e.payload FROM runs AS r JOIN events AS e"
+    " ON e.run = r.run AND e.seq >= r.first_seq WHERE r.run = ANY(%s) ORDER BY r.run, e.seq"
+)
+_INBOX = (
+    "SELECT r.run, m.id, r.run_id, m.kind, m.token, m.name, m.payload FROM messages AS m"
+    " JOIN runs AS r ON r.run = m.run WHERE m.run = ANY(%s) ORDER BY m.id"
+)
 _STARTED_RUNS = f"SELECT {RUN_COLUMNS} FROM runs AS r LEFT JOIN events AS e ON e.run = r.run AND e.seq = 1"
 """With the input of the start, also where a run was continued with another one."""
 
@@ -44,8 +61,7 @@ async def find_by_key(connection: Connection, workflow: str, key: str) -> RunRec
 
 async def runs_by_number(connection: Connection, runs: Sequence[int]) -> dict[int, RunRecord]:
     """Runs by their numbers; those that are gone are left out."""
-    found = await rows(connection, f"SELECT r.run, {RUN_COLUMNS}{FROM_RUNS} WHERE r.run = ANY(%s)", (list(runs),))
-    return {row[0]: run_record(row[1:]) for row in found}
+    return {row[0]: run_record(row[1:]) for row in await rows(connection, _NUMBERED, (list(runs),))}
 
 
 async def history(connection: Connection, run_id: str, after: int) -> list[Event]:
@@ -69,24 +85,40 @@ async def events(connection: Connection, run: int, after: int = 0) -> list[Event
     ]
 
 
-async def replayed_events_of(
-    connection: Connection, runs: Sequence[int]
+async def taken_up(connection: Connection, runs: Sequence[int], with_messages: Sequence[int]) -> list[Claimed]:
+    """What is needed to work runs: their records, the events that are replayed and their inboxes. All is asked at once
+    where the connection is in pipeline mode.
+
+    Args:
+        connection: in a transaction.
+        runs: their numbers; they must be there.
+        with_messages: those of them that have any.
+    """
+    if not runs:
+        return []
+    statements = [(_NUMBERED, runs), (_REPLAYED, runs), *([(_INBOX, with_messages)] if with_messages else [])]
+    asked = [await connection.execute(one.encode(), (list(numbers),)) for one, numbers in statements]
+    records, recorded, *inboxes = [await cursor.fetchall() for cursor in asked]
+    record_of = {row[0]: run_record(row[1:]) for row in records}
+    events, damaged = _events_by_run(recorded)
+    messages: dict[int, list[Message]] = {}
+    for run, *message in chain.from_iterable(inboxes):
+        messages.setdefault(run, []).append(Message(*message))
+    return [Claimed(record_of[run], events.get(run, []), messages.get(run, []), damaged.get(run)) for run in runs]
+
+
+def _events_by_run(
+    recorded: Sequence[tuple[Any, ...]],
 ) -> tuple[dict[int, list[Event]], dict[int, StoreFormatError]]:
-    """Events of each of several runs, from its last start on, and what is wrong with those that are damaged."""
-    found: dict[int, list[Event]] = {run: [] for run in runs}
+    found: dict[int, list[Event]] = {}
     damaged: dict[int, StoreFormatError] = {}
-    for run, seq, type, time, key, data, payload in await rows(
-        connection,
-        "SELECT r.run, e.seq, e.type, e.time, e.key, e.data, e.payload FROM runs AS r JOIN events AS e"
-        " ON e.run = r.run AND e.seq >= r.first_seq WHERE r.run = ANY(%s) ORDER BY r.run, e.seq",
-        (list(runs),),
-    ):
+    for run, seq, type, time, key, data, payload in recorded:
         try:
             known = event_data(data) if data else {}
         except ValueError as error:
             damaged.setdefault(run, StoreFormatError(f"event {seq} of it is damaged: {error}."))
             known = {}
-        found[run].append(Event(seq, type, time, key, known, payload))
+        found.setdefault(run, []).append(Event(seq, type, time, key, known, payload))
     return found, damaged
 
 
@@ -101,50 +133,49 @@ async def epochs(connection: Connection, run_ids: Collection[str]) -> dict[str, 
     return dict(await rows(connection, "SELECT run_id, epoch FROM runs WHERE run_id = ANY(%s)", (list(run_ids),)))
 
 
-async def messages_of_runs(connection: Connection, runs: Sequence[int]) -> dict[int, list[Message]]:
-    """The inboxes of those runs that have one, oldest first."""
-    found: dict[int, list[Message]] = {}
-    for run, *message in await rows(
-        connection,
-        "SELECT r.run, m.id, r.run_id, m.kind, m.token, m.name, m.payload FROM messages AS m"
-        " JOIN runs AS r ON r.run = m.run WHERE m.run = ANY(%s) ORDER BY m.id",
-        (list(runs),),
-    ):
-        found.setdefault(run, []).append(Message(*message))
-    return found
-
-
 async def free_relatives(
     connection: Connection, families: Collection[str], workflows: Collection[tuple[str, str]]
-) -> list[tuple[float, int]]:
-    """When each of these runs, their children and theirs that nobody holds is due, with its number; soonest first."""
+) -> list[int]:
+    """Those of these runs, their children and theirs that nobody holds, by number; the longest overdue first."""
     found = await rows(
         connection,
-        "WITH RECURSIVE family(run) AS (SELECT run FROM runs WHERE run_id = ANY(%s)"
-        " UNION SELECT child.run FROM family JOIN runs AS child ON child.parent = family.run)"
-        " SELECT runs.wake_at, runs.run, runs.workflow, runs.version FROM family JOIN runs USING (run)"
-        " WHERE runs.owner IS NULL AND runs.finished_at IS NULL",
-        (list(families),),
+        f"SELECT runs.run, runs.workflow, runs.version FROM ({FAMILY}) AS family JOIN runs USING (run)"
+        " WHERE runs.owner IS NULL AND runs.finished_at IS NULL ORDER BY runs.wake_at, runs.run",
+        {"families": list(families)},
     )
     known = set(workflows)
-    return sorted((wake_at, run) for wake_at, run, *pair in found if tuple(pair) in known)
+    return [run for run, *pair in found if tuple(pair) in known]
 
 
-async def next_wake(
-    connection: Connection, workflows: Collection[tuple[str, str]], families: Collection[str] | None = None
-) -> float:
-    """When the next run of these (name, version) pairs that nobody holds is due; infinite if none is."""
+def next_wake(
+    workflows: Collection[tuple[str, str]], families: Collection[str] | None = None
+) -> tuple[str, dict[str, Any]]:
+    """A statement that gives when the next run of these (name, version) pairs that nobody holds is due, null if none
+    is, and its values."""
+    values: dict[str, Any] = {
+        "workflows": [workflow for workflow, _ in workflows],
+        "versions": [version for _, version in workflows],
+    }
     if families is not None:
-        return next((wake_at for wake_at, _ in await free_relatives(connection, families, workflows)), math.inf)
-    row = await one(
-        connection,
-        "SELECT min(next.wake_at) FROM unnest(%s::text[], %s::text[]) AS pair(workflow, version), LATERAL"
-        " (SELECT wake_at FROM runs WHERE owner IS NULL AND finished_at IS NULL AND runs.workflow = pair.workflow"
-        " AND runs.version = pair.version ORDER BY wake_at LIMIT 1) AS next",
-        ([workflow for workflow, _ in workflows], [version for _, version in workflows]),
+        values["families"] = list(families)
+        return (
+            f"SELECT min(runs.wake_at) FROM ({FAMILY}) AS family JOIN runs USING (run) WHERE runs.owner IS NULL"
+            " AND runs.finished_at IS NULL AND (runs.workflow, runs.version) IN"
+            " (SELECT * FROM unnest(%(workflows)s::text[], %(versions)s::text[]))",
+            values,
+        )
+    return (
+        "SELECT min(next.wake_at) FROM unnest(%(workflows)s::text[], %(versions)s::text[]) AS pair(workflow, version),"
+        " LATERAL (SELECT wake_at FROM runs WHERE owner IS NULL AND finished_at IS NULL"
+        " AND runs.workflow = pair.workflow AND runs.version = pair.version ORDER BY wake_at LIMIT 1) AS next",
+        values,
     )
-    assert row is not None
-    return math.inf if row[0] is None else float(row[0])
+
+
+async def earliest(connection: Connection, statement: str, values: Values) -> float:
+    """The time that a statement gives; infinite for none."""
+    row = await one(connection, statement, values)
+    return math.inf if row is None or row[0] is None else float(row[0])
 
 
 async def hooks(connection: Connection, run_id: str | None, state: str | None, limit: int) -> list[HookRecord]:

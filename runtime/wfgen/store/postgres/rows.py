@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from wfgen.events import Event
 from wfgen.store import tags
 from wfgen.store.postgres.queries import Connection, one
-from wfgen.store.protocol import NewRun, RunStatus
-from wfgen.store.transitions import encoded
+from wfgen.store.records import NewRun, RunStatus
+from wfgen.store.stored_events import encoded
 
 
 async def insert_run(

@@ -1,9 +1,9 @@
 """The tables of a store in a PostgreSQL schema, and how an older one is brought up to date.
 
-They are those of a store file (see `wfgen.store.schema`), with what many writers need besides. Whoever changes a run
-locks its row in `runs` first, in ascending order of `run` if there are several, in a statement of its own: what the
-next statement sees is then what nobody else changes. There are no foreign keys, whose checks would lock rows in another
-order.
+They are those of a store file (see `wfgen.store.sqlite.schema`), with what many writers need besides. Whoever changes a
+run locks its row in `runs` first, in ascending order of `run` if there are several, in a statement of its own: what
+the next statement sees is then what nobody else changes. There are no foreign keys, whose checks would lock rows in
+another order.
 """
 
 from __future__ import annotations

@@ -17,22 +17,26 @@ from wfgen.ids import JobId, RunId
 from wfgen.store.jobs import JobRecord
 from wfgen.store.postgres import claiming, job_queries, jobs, migrating, queries
 from wfgen.store.postgres.address import parse
-from wfgen.store.postgres.asking import Asking
+from wfgen.store.postgres.base import PostgresBase
 from wfgen.store.postgres.clock import DatabaseClock
 from wfgen.store.postgres.connections import Backend, Connection, Connections
 from wfgen.store.postgres.faults import fault, is_lost
 from wfgen.store.postgres.job_ends import JobEnds
 from wfgen.store.postgres.listening import Listener
+from wfgen.store.postgres.pooling import require_session
 from wfgen.store.postgres.schema import MIGRATIONS, Migration
 from wfgen.store.postgres.writing import Writer
 from wfgen.store.processes import host_identity, is_gone
-from wfgen.store.protocol import Append, Claimed, NewRun, ProcessRecord, RunRecord, Verdict
+from wfgen.store.records import Append, Claimed, NewRun, ProcessRecord, RunRecord, Verdict
 from wfgen.store.schemas import SchemaStatus, check_version
 
 T = TypeVar("T")
 
+LOOK = 1.0
+"""Seconds within which it is looked whether a process is gone, also while there is enough to claim."""
 
-class PostgresStore(Asking):
+
+class PostgresStore(PostgresBase):
     """A store in one schema of a PostgreSQL database, for any number of processes and machines.
 
     Time is the database's. An environment with a clock of its own, as tests have, is followed in its place: that time
@@ -63,7 +67,7 @@ class PostgresStore(Asking):
         """The database's time, as this process knows it."""
         self._migrations = migrations
         self._read_only = read_only
-        self._callbacks: list[Callable[[], None]] = []
+        self._callbacks: list[Callable[[Collection[str]], None]] = []
         self._renewing = threading.Lock()
         self._heartbeat: psycopg.Connection[Any] | None = None
         self._connections: Connections | None = None
@@ -76,6 +80,10 @@ class PostgresStore(Asking):
         self._unanswered_jobs: list[tuple[Backend, list[tuple[JobId, int]]]] = []
         """The same of jobs."""
         self._is_gone_here = partial(is_gone, host=host_identity())
+        self._has_more = False
+        """Whether the last claim of runs gave as many as were wanted."""
+        self._looked_at = 0.0
+        """When it was last looked whether a process is gone, by the clock's monotonic time."""
 
     # Opening and closing.
 
@@ -149,6 +157,7 @@ class PostgresStore(Asking):
         """Do something over a connection of its own, which is as the server makes it."""
         parameters: dict[str, Any] = dict(self._address.parameters)
         async with await psycopg.AsyncConnection.connect(autocommit=True, **parameters) as connection:
+            await require_session(connection, self._address)
             return await work(connection)
 
     # Writing.
@@ -249,10 +258,10 @@ class PostgresStore(Asking):
                         await self.release(run_id, epoch)
             self._unanswered.pop()
 
-        async def next_due(connection: Connection) -> float:
-            return await queries.next_wake(connection, workflows, families)
-
-        if limit <= 0 or not await self._has_work(process_id, next_due):
+        # Where there were as many as were wanted, there are more: that is not asked each time.
+        is_known = self._has_more and self.clock.monotonic() - self._looked_at < LOOK
+        self._has_more = False
+        if limit <= 0 or not (is_known or await self._is_due(process_id, queries.next_wake(workflows, families))):
             return []
         taken: list[Claimed] = []
         backend = 0, ""
@@ -260,16 +269,17 @@ class PostgresStore(Asking):
         async def work(connection: Connection) -> list[Claimed]:
             nonlocal taken, backend
             taken, backend = [], self._backend(connection)
-            await claiming.remove_gone(connection, process_id, self._is_gone_here)
             taken = await claiming.claim(connection, process_id, workflows, limit, families)
             return taken
 
         try:
-            return await self._write(work)
+            await self._write(work, pipelined=True)
         except BaseException:
             if taken:
                 self._unanswered.append((backend, [(one.run.run_id, one.run.epoch) for one in taken]))
             raise
+        self._has_more = len(taken) == limit
+        return taken
 
     async def claim_jobs(
         self,
@@ -290,10 +300,7 @@ class PostgresStore(Asking):
                         await self.requeue_job(job_id, epoch, 0.0)
             self._unanswered_jobs.pop()
 
-        async def next_due(connection: Connection) -> float:
-            return await job_queries.next_job(connection, workers, queues, families)
-
-        if limit <= 0 or not await self._has_work(process_id, next_due):
+        if limit <= 0 or not await self._is_due(process_id, job_queries.next_job(workers, queues, families)):
             return []
         taken: list[JobRecord] = []
         backend = 0, ""
@@ -301,12 +308,11 @@ class PostgresStore(Asking):
         async def work(connection: Connection) -> list[JobRecord]:
             nonlocal taken, backend
             taken, backend = [], self._backend(connection)
-            await claiming.remove_gone(connection, process_id, self._is_gone_here)
             taken = await jobs.claim_jobs(connection, process_id, workers, limit, queues, families)
             return taken
 
         try:
-            return await self._write(work)
+            return await self._write(work, pipelined=True)
         except BaseException:
             if taken:
                 self._unanswered_jobs.append((backend, [(one.job_id, one.epoch) for one in taken]))
@@ -321,10 +327,15 @@ class PostgresStore(Asking):
             raise self._closed()
         await self._connections.end(backend)
 
-    async def _has_work(self, process_id: str, next_due: Callable[[Connection], Awaitable[float]]) -> bool:
-        return await self._read(
-            lambda connection: claiming.has_work(connection, process_id, self._is_gone_here, next_due)
+    async def _is_due(self, process_id: str, next_due: tuple[str, dict[str, Any]]) -> bool:
+        """Whether there is something to claim, once those that are gone have lost what they held."""
+        self._looked_at = self.clock.monotonic()
+        is_gone, is_due = await self._read(
+            lambda connection: claiming.look(connection, process_id, self._is_gone_here, *next_due)
         )
+        if is_gone:
+            await self._write(lambda connection: claiming.remove_gone(connection, process_id, self._is_gone_here))
+        return is_gone or is_due
 
     async def release(self, run_id: RunId, epoch: int, *, wake_at: float = 0.0, seen: int = 0) -> float:
         """Give a run back; gives when it is due: at `wake_at`, or at once if a message came after number `seen`.
@@ -335,13 +346,13 @@ class PostgresStore(Asking):
 
     # Hearing of others.
 
-    def on_change(self, callback: Callable[[], None]) -> None:
+    def on_change(self, callback: Callable[[Collection[str]], None]) -> None:
         """Call `callback` on the loop soon after another store has written something that a process may wait for."""
         self._callbacks.append(callback)
 
-    def _others_wrote(self) -> None:
+    def _others_wrote(self, changes: Collection[str]) -> None:
         for callback in self._callbacks:
-            callback()
+            callback(changes)
 
     # Inside.
 
@@ -350,10 +361,10 @@ class PostgresStore(Asking):
             raise self._closed()
         return await self._connections.read(work, snapshot=snapshot)
 
-    async def _write(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+    async def _write(self, work: Callable[[Connection], Awaitable[T]], *, pipelined: bool = False) -> T:
         if self._connections is None or self._read_only:
             raise self._closed()
-        return await self._connections.write(work)
+        return await self._connections.write(work, pipelined=pipelined)
 
     def _closed(self) -> StoreError:
         if self._read_only and self._connections is not None:

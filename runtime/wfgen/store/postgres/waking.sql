@@ -2,10 +2,11 @@
 CREATE OR REPLACE FUNCTION now_seconds() RETURNS double precision
 LANGUAGE sql VOLATILE AS $$ SELECT extract(epoch FROM clock_timestamp())::double precision $$;
 
--- Tell the processes that there is something new for one of them. Whoever tells is named, so that it can ignore itself.
-CREATE OR REPLACE FUNCTION announce() RETURNS void
+-- Tell the processes what there is to look at, as in ANY_CHANGE. Whoever tells is named, so that it can ignore itself.
+CREATE OR REPLACE FUNCTION announce(changes text) RETURNS void
 LANGUAGE sql VOLATILE AS $$
-    SELECT pg_notify(left('wfgen_' || current_schema(), 63), coalesce(current_setting('wfgen.origin', true), ''))
+    SELECT pg_notify(left('wfgen_' || current_schema(), 63),
+        coalesce(current_setting('wfgen.origin', true), '') || ' ' || changes)
 $$;
 
 -- Nobody is left asleep for whom something has come. A pause ends by a request to cancel the run alone.
@@ -14,7 +15,7 @@ LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE runs SET wake_at = 0
         WHERE run = NEW.run AND wake_at > 0 AND (status <> 'paused' OR NEW.kind = 'cancel');
-    PERFORM announce();
+    PERFORM announce(CASE WHEN owner IS NULL THEN 'runs' ELSE 'messages' END) FROM runs WHERE run = NEW.run;
     RETURN NULL;
 END $$;
 
@@ -24,7 +25,7 @@ CREATE OR REPLACE TRIGGER messages_wake AFTER INSERT ON messages FOR EACH ROW EX
 CREATE OR REPLACE FUNCTION job_changed() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM announce();
+    PERFORM announce('jobs');
     RETURN NULL;
 END $$;
 

@@ -8,15 +8,19 @@ is said about it, once nobody can be recording it any more.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from wfgen.errors import LeaseLostError, StoreError, StoreUnreachableError, WfgenError
+import psycopg
+
+from wfgen.errors import PASSING, LeaseLostError, StoreError, WfgenError
 from wfgen.store import refusals
 from wfgen.store.postgres import arrays, control, queries
 from wfgen.store.postgres.batches import (
     APPEND,
+    APPEND_EVENT,
     CREATE,
     AppendBatch,
     after_refusal,
@@ -24,9 +28,8 @@ from wfgen.store.postgres.batches import (
 )
 from wfgen.store.postgres.connections import REPEATED, WRITING, Backend, Connection, Connections
 from wfgen.store.postgres.faults import fault, is_lost, is_passing, strikes_all
-from wfgen.store.protocol import GIVEN_BACK, Append, NewRun, RunRecord, Verdict
-from wfgen.store.rows import created_record
-from wfgen.store.transitions import encoded
+from wfgen.store.records import GIVEN_BACK, Append, NewRun, RunRecord, Verdict, created_record
+from wfgen.store.stored_events import encoded
 
 T = TypeVar("T")
 
@@ -166,6 +169,13 @@ class Writer:
 
     async def _record_new(self, connection: Connection, batch: AppendBatch) -> list[WfgenError | None]:
         await self._connections.follow_clock(connection)
+        event = batch.event
+        if event is not None:
+            with contextlib.suppress(psycopg.errors.UniqueViolation):
+                cursor = await connection.execute(APPEND_EVENT, event, binary=True)
+                if cursor.rowcount:
+                    return [None]
+            # Refused: the function says why.
         given_back = [one for one in batch.appends if one.status in GIVEN_BACK]
         if not given_back:
             cursor = await connection.execute(APPEND, batch.values, binary=True)
@@ -203,11 +213,11 @@ class Writer:
     def _settle(self, job: _Job, verdict: WfgenError | None) -> None:
         append, done = job
         run_id = append.run_id
-        if not isinstance(verdict, StoreUnreachableError):
+        if not isinstance(verdict, PASSING):
             self._doubtful.pop(run_id, None)
         if verdict is None or isinstance(verdict, LeaseLostError):
             self._refused.pop(run_id, None)
-        elif isinstance(verdict, StoreError):
+        elif isinstance(verdict, StoreError) and append.events:
             self._refused[run_id] = max(append.epoch, self._refused.get(run_id, 0))
         try:
             done(verdict)

@@ -26,7 +26,9 @@ from wfgen.testing.stores import (
     families,
     finding,
     holding,
+    job_controls,
     jobs,
+    lost_jobs,
     messages,
     reading,
 )
@@ -34,7 +36,20 @@ from wfgen.testing.stores.desk import Check, Desk, ManualClock, check
 
 __all__ = ["CHECKS", "Desk", "ManualClock", "run_check"]
 
-_MODULES = (creating, appending, holding, messages, reading, finding, families, controls, definitions, jobs)
+_MODULES = (
+    creating,
+    appending,
+    holding,
+    messages,
+    reading,
+    finding,
+    families,
+    controls,
+    definitions,
+    jobs,
+    lost_jobs,
+    job_controls,
+)
 
 CHECKS: dict[str, Check] = check.checks
 """By what each one claims."""

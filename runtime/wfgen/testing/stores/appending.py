@@ -8,7 +8,7 @@ from dataclasses import replace
 from wfgen.errors import LeaseLostError, RunStateError, StoreError, UnknownHookError, UnknownRunError
 from wfgen.events import Event
 from wfgen.ids import RunId
-from wfgen.store.protocol import Append, Verdict
+from wfgen.store.records import Append, Verdict
 from wfgen.testing.stores.desk import FLOW, Desk, check, claim_one, enqueue, hook, inbox, new, raises, record, step
 
 
@@ -113,6 +113,21 @@ async def after_a_refusal_later_appends_are_refused_until_it_is_repeated(desk: D
         Append(RunId("r1"), 1, status="waiting"),
     )
     assert verdicts == [None, None, None]
+    assert (await store.get_run("r1")).status == "waiting"
+
+
+@check
+async def what_carries_no_event_may_be_repeated(desk: Desk) -> None:
+    """A refused append without events stands in nobody's way, not in its own either."""
+    store = await desk.open()
+    process = await desk.register(store)
+    await store.create(new("r1"))
+    await claim_one(store, process)
+    bad = Append(RunId("r1"), 1, status="waiting", opened=[hook("r1", "\udc80")])
+    good = Append(RunId("r1"), 1, status="waiting", opened=[hook("r1", "t1")])
+    verdicts = await enqueue(store, bad, good)
+    assert isinstance(verdicts[0], StoreError)
+    assert verdicts[1] is None
     assert (await store.get_run("r1")).status == "waiting"
 
 

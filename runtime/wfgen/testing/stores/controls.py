@@ -7,7 +7,8 @@ from typing import Any
 from wfgen.errors import ConflictError, LeaseLostError, RunStateError, StoreError, UnknownHookError, UnknownRunError
 from wfgen.events import Event
 from wfgen.ids import RunId
-from wfgen.store.protocol import ChildEnd, Store
+from wfgen.store.protocol import Store
+from wfgen.store.records import ChildEnd
 from wfgen.testing.stores.desk import FLOW, Desk, check, claim_one, hook, inbox, new, raises, record, step
 
 AT = 1_800_000_000.5

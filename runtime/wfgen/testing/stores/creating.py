@@ -8,7 +8,7 @@ from typing import Any
 from wfgen.errors import ConflictError, UnknownRunError
 from wfgen.events import Event
 from wfgen.ids import RunId
-from wfgen.store.protocol import RunRecord
+from wfgen.store.records import RunRecord
 from wfgen.testing.stores.desk import Desk, check, new, raises
 
 

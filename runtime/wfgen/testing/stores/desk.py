@@ -14,7 +14,8 @@ from wfgen.environment import Environment
 from wfgen.events import Event, EventType
 from wfgen.ids import HookToken, RunId
 from wfgen.store.processes import this_process
-from wfgen.store.protocol import Append, Claimed, HookRecord, Message, NewRun, ProcessRecord, Store, Verdict
+from wfgen.store.protocol import Store
+from wfgen.store.records import Append, Claimed, HookRecord, Message, NewRun, ProcessRecord, Verdict
 
 P = ParamSpec("P")
 

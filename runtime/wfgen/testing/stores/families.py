@@ -6,7 +6,8 @@ from typing import Any
 
 from wfgen.events import Event
 from wfgen.ids import RunId
-from wfgen.store.protocol import ChildEnd, Claimed, Store
+from wfgen.store.protocol import Store
+from wfgen.store.records import ChildEnd, Claimed
 from wfgen.testing.stores.desk import FLOW, Desk, check, hook, inbox, new, record, step
 
 

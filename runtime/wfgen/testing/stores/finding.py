@@ -8,7 +8,8 @@ from typing import Any
 from wfgen.errors import UnknownRunError
 from wfgen.events import Event
 from wfgen.ids import RunId
-from wfgen.store.protocol import Append, RunRecord, Store, Verdict
+from wfgen.store.protocol import Store
+from wfgen.store.records import Append, RunRecord, Verdict
 from wfgen.testing.stores.desk import Desk, check, enqueue, new, raises
 
 _STATUSES = ("pending", "running", "waiting", "completed", "failed", "cancelled")

@@ -6,7 +6,7 @@ import asyncio
 
 from wfgen.errors import LeaseLostError
 from wfgen.ids import RunId
-from wfgen.store.protocol import Append
+from wfgen.store.records import Append
 from wfgen.testing.stores.desk import FLOW, Desk, check, claim_one, enqueue, hook, new, raises, record, step
 
 
@@ -172,6 +172,29 @@ async def leaving_frees_the_runs_at_once(desk: Desk) -> None:
     assert [process.process_id for process, _ in await store.processes()] == [second]
     assert not await asyncio.to_thread(store.renew, first, 15)
     assert (await claim_one(store, second)).run.epoch == 2
+
+
+@check
+async def a_run_that_nobody_holds_is_not_running(desk: Desk) -> None:
+    """Given back, or freed from a process that has left or died, it is pending; one that waits goes on waiting."""
+    store = await desk.open()
+    first, second = await desk.register(store), await desk.register(store, lease=1000)
+    for run_id in ("r1", "r2", "r3", "r4"):
+        await store.create(new(run_id))
+    await store.claim(second, [FLOW], 2)
+    assert await record(store, "r2", 1, step(2), status="waiting", wake_at=0.0) is None
+    for run_id in ("r1", "r2"):
+        await store.release(RunId(run_id), 1)
+    assert [(await store.get_run(run_id)).status for run_id in ("r1", "r2")] == ["pending", "waiting"]
+    await store.leave(second)
+    third = await desk.register(store, lease=1000)
+    await store.claim(first, [FLOW], 4)
+    assert await record(store, "r4", 1, step(2), status="waiting", wake_at=float("inf")) is None
+    assert {run.status for run in await store.list_runs(status=["running"])} == {"running"}
+    desk.clock.now += 16
+    assert await store.claim(third, [("other", "1")], 1) == []
+    found = {run.run_id: (run.status, run.owner) for run in await store.list_runs()}
+    assert found == {run_id: ("waiting" if run_id == "r4" else "pending", None) for run_id in ("r1", "r2", "r3", "r4")}
 
 
 @check
