@@ -36,7 +36,7 @@ class Proxy:
         """On 127.0.0.1."""
         self._loop = asyncio.new_event_loop()
         self._flowing = asyncio.Event()
-        self._listening: asyncio.Task[None] | None = None
+        self._listener: socket.socket | None = None
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
         self._thread.start()
         self.heal()
@@ -84,20 +84,20 @@ class Proxy:
 
     async def _open(self) -> None:
         self._flowing.set()
-        if self._listening is None:
-            listener = _bound(self.port)
-            listener.listen(100)
-            self._listening = self._loop.create_task(self._listen(listener))
+        if self._listener is None:
+            self._listener = _bound(self.port)
+            self._listener.listen(100)
+            self._loop.add_reader(self._listener, self._accept, self._listener)
 
     async def _hold(self) -> None:
         await self._open()
         self._flowing.clear()
 
     async def _close(self) -> None:
-        if self._listening is not None:
-            self._listening.cancel()
-            await asyncio.gather(self._listening, return_exceptions=True)
-            self._listening = None
+        if self._listener is not None:
+            self._loop.remove_reader(self._listener)
+            self._listener.close()
+            self._listener = None
 
     async def _cut(self) -> None:
         links = list(self._links)
@@ -110,13 +110,13 @@ class Proxy:
         await self._cut()
         await asyncio.sleep(0.01)  # transports that were aborted close
 
-    async def _listen(self, listener: socket.socket) -> None:
-        with listener:
-            while True:
-                accepted, _ = await self._loop.sock_accept(listener)
-                link = self._loop.create_task(self._serve(accepted))
-                self._links.add(link)
-                link.add_done_callback(functools.partial(self._ended, accepted))
+    def _accept(self, listener: socket.socket) -> None:
+        with contextlib.suppress(OSError):  # whoever came has gone again
+            accepted, _ = listener.accept()
+            accepted.setblocking(False)
+            link = self._loop.create_task(self._serve(accepted))
+            self._links.add(link)
+            link.add_done_callback(functools.partial(self._ended, accepted))
 
     def _ended(self, accepted: socket.socket, link: asyncio.Task[None]) -> None:
         self._links.discard(link)
