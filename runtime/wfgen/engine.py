@@ -396,6 +396,7 @@ class Engine:
     def _lapsed(self) -> None:
         self._drop_all()
         self._wake.set()
+        self.jobs.wake.set()
 
     # What comes from outside.
 
@@ -408,7 +409,7 @@ class Engine:
         """Another process, or another connection, has written to the store: something of ANY_CHANGE."""
         if "runs" in changes:
             self._wake.set()
-        if "messages" in changes and self.executions:
+        if "messages" in changes and (self.executions or self.is_taking):
             self.spawn(self.messages.fetch())
         if "jobs" in changes:
             self.jobs.changed()

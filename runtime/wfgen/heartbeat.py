@@ -82,6 +82,8 @@ class Heartbeat:
 
     def _beat(self) -> bool:
         """Renew the lease, on the heartbeat thread; whether to go on."""
+        if self._is_over:
+            return False
         began = self._environment.clock.monotonic()
         if began - self._tick_at > self._lease / 2:
             log.warning("the engine's loop has not run for %.1f s: its lease is not renewed", began - self._tick_at)

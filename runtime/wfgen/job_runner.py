@@ -272,10 +272,9 @@ class JobRunner:
             engine.outage.over("jobs")
             for record in claimed:
                 self._take(record)
-            if limit == 0:
-                return float("inf")
-            if len(claimed) < limit:
-                return await engine.store.next_job(workers, queues=serving.queues, families=families)
+            if len(claimed) < limit or limit == 0:  # without room: when the next one expires
+                wanted = workers if limit else []
+                return await engine.store.next_job(wanted, queues=serving.queues, families=families)
 
     def _take(self, record: JobRecord) -> None:
         """Work a job that this process has claimed."""

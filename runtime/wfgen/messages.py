@@ -48,7 +48,7 @@ class Messages:
         self._asked += 1
         request = self._asked
         async with self._reading:
-            if self._answered < request and self._engine.executions:
+            if self._answered < request and (self._engine.executions or self._engine.is_taking):
                 await self._read()
 
     async def _read(self) -> None:

@@ -8,9 +8,10 @@ import psycopg
 import pytest
 
 from wfgen.environment import SystemClock
-from wfgen.ids import RunId
+from wfgen.ids import JobId, RunId
 from wfgen.store.postgres import listening
 from wfgen.store.postgres.clock import DatabaseClock
+from wfgen.store.records import ANY_CHANGE
 from wfgen.testing.stores.desk import FLOW, new, record, step
 from wfgen.testing.stores.job_desk import job
 
@@ -61,7 +62,9 @@ def test_it_says_what_there_is_to_look_at(emptied_schema: str) -> None:
             assert await record(two, "r1", 1, step(2)) is None
             await two.send("cancel", run_id=RunId("r1"))
             await said("messages")
-            assert await record(two, "r1", 1, step(3, type="job_created"), jobs=[job(awaited=False)]) is None
+            assert await record(two, "r1", 1, step(3, type="job_created"), jobs=[job("j", awaited=False)]) is None
+            await said("jobs")
+            await two.retry_job(JobId("j"))
             await said("jobs")
             assert await record(two, "r1", 1, step(4, type="run_completed"), status="completed") is None
             await said("ends")
@@ -70,6 +73,9 @@ def test_it_says_what_there_is_to_look_at(emptied_schema: str) -> None:
             await said("runs")
             await two.terminate("r2")
             await said("runs", "ends")
+            two.renew(process, -60)
+            await one.claim(await registered(one), [FLOW], 1)
+            await said(*ANY_CHANGE)  # also to whom took it from the dead: it may be work of its own that has ended
 
     play(story)
 

@@ -113,3 +113,16 @@ def test_parents_and_children_end_at_once(emptied_schema: str, passing: list[Bas
 
     play(story)
     assert passing == []
+
+
+def test_a_connection_is_not_used_again_that_somebody_left_in_the_middle(emptied_schema: str) -> None:
+    """Who is cancelled between the begin of a pipeline and what it sends leaves a connection that nobody could use."""
+
+    async def story() -> None:
+        async with opened(emptied_schema) as store:
+            async with store._connections._lent() as (left, _):
+                left.pgconn.enter_pipeline_mode()
+            assert left.closed
+            assert await store.list_runs() == []
+
+    play(story)

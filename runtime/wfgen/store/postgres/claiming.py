@@ -95,7 +95,7 @@ async def remove_gone(connection: Connection, process_id: str, is_gone_here: IsG
     if removed:
         await _free(connection, sorted(id for (id,) in removed), says_goodbye=False)
         # By nobody, so that who asked hears of it, too: it may have freed jobs while it looked for runs.
-        await connection.execute("SELECT pg_notify(left('wfgen_' || current_schema(), 63), ' runs jobs')")
+        await connection.execute("SELECT pg_notify(left('wfgen_' || current_schema(), 63), ' runs messages jobs ends')")
 
 
 async def _free(connection: Connection, process_ids: Sequence[str], *, says_goodbye: bool) -> None:

@@ -8,7 +8,7 @@ BEGIN
             (SELECT 1 FROM messages WHERE messages.run = runs.run) THEN 0 ELSE wake_at END
         WHERE owner = ANY (processes_);
     IF FOUND THEN
-        PERFORM announce('runs');
+        PERFORM announce('runs ends');
     END IF;
 END $$;
 

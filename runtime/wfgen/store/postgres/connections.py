@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg import AsyncConnection, sql
-from psycopg.pq import TransactionStatus
+from psycopg.pq import PipelineStatus, TransactionStatus
 
 from wfgen.environment import Clock
 from wfgen.errors import StoreBusyError, StoreError
@@ -47,7 +47,8 @@ _SESSION = """SELECT set_config('search_path', %s, false), set_config('wfgen.ori
     -- while the tables are small must be right when they are large. A bitmap is made of all that fits, where an index
     -- gives the first ones in their order.
     set_config('enable_seqscan', 'off', false), set_config('enable_bitmapscan', 'off', false),
-    set_config('jit', 'off', false), set_config('plan_cache_mode', 'force_generic_plan', false),
+    set_config('jit', 'off', false), set_config('max_parallel_workers_per_gather', '0', false),
+    set_config('plan_cache_mode', 'force_generic_plan', false),
     pg_backend_pid(), (SELECT backend_start::text FROM pg_stat_activity WHERE pid = pg_backend_pid())"""
 _END = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE pid = %s AND backend_start = %s::timestamptz"
 
@@ -178,9 +179,16 @@ class Connections:
 
         async def begun(connection: Connection) -> T:
             nonlocal has_begun
-            async with connection.pipeline() if pipelined else contextlib.nullcontext(), connection.transaction():
-                has_begun = True
-                return await work(connection)
+            if not pipelined:
+                async with connection.transaction():
+                    has_begun = True
+                    return await work(connection)
+            async with connection.pipeline() as sent:
+                async with connection.transaction():
+                    has_begun = True
+                    done = await work(connection)
+                await sent.sync()  # what the end of the transaction says is not to be lost in that of the pipeline
+                return done
 
         return await self._use(begun, lambda: not has_begun)
 
@@ -224,7 +232,7 @@ class Connections:
             try:
                 yield connection, is_old
             finally:
-                if self._closed or connection.closed or connection.info.transaction_status != TransactionStatus.IDLE:
+                if self._closed or connection.closed or not _is_fresh(connection):
                     await connection.close()
                 else:
                     self._idle.append(connection)
@@ -238,6 +246,12 @@ class Connections:
         """Close those that nobody uses, and each other one when it comes back."""
         self._closed = True
         await self.drop_idle()
+
+
+def _is_fresh(connection: Connection) -> bool:
+    """Whether a connection is as it was lent: a cancelled caller may leave it in the middle of something."""
+    pgconn = connection.pgconn
+    return pgconn.transaction_status == TransactionStatus.IDLE and pgconn.pipeline_status == PipelineStatus.OFF
 
 
 async def _first(connection: Connection, statement: str, values: tuple[Any, ...]) -> tuple[Any, ...] | None:

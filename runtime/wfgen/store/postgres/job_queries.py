@@ -8,7 +8,7 @@ from typing import Any
 from wfgen.ids import JobId
 from wfgen.store.job_sql import COLUMNS, NEXT_EXPIRY
 from wfgen.store.jobs import JobRecord, JobStatus
-from wfgen.store.postgres.queries import FAMILY, Connection, one, rows
+from wfgen.store.postgres.queries import FAMILY, Connection, one, planned, rows
 from wfgen.store.refusals import unknown_job
 
 _JOBS = f"SELECT {COLUMNS} FROM jobs AS j JOIN runs AS r ON r.run = j.run"
@@ -110,7 +110,7 @@ async def list_jobs(
         conditions.append("j.job < %s")
         values.append(row[0])
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    found = await rows(connection, f"{_JOBS}{where} ORDER BY j.job DESC LIMIT %s", (*values, limit))
+    found = await planned(connection, f"{_JOBS}{where} ORDER BY j.job DESC LIMIT %s", (*values, limit))
     return [JobRecord(*row) for row in found]
 
 

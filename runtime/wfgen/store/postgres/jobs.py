@@ -135,8 +135,8 @@ async def retry_job(connection: Connection, job_id: str) -> None:
         RunStateError: it is at work or has completed, or its run has heard of its end.
     """
     job, status, awaited, unheard = await _find(connection, job_id)
-    if status == "queued":
-        await connection.execute("UPDATE jobs SET due = now_seconds() WHERE job = %s", (job,))
+    if status == "queued":  # written all the same: that is what others are told of
+        await connection.execute("UPDATE jobs SET status = 'queued', due = now_seconds() WHERE job = %s", (job,))
         return
     if status in ("running", "completed") or (awaited and not unheard):
         raise refusals.job_cannot_be_retried(job_id, status)

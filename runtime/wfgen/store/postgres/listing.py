@@ -30,8 +30,7 @@ async def list_runs(connection: Connection, query: RunQuery) -> list[RunRecord]:
     if asked is None:
         return []
     text, values = asked
-    cursor = await connection.execute(text.encode(), values, prepare=False)
-    numbers = [run for _, run in await cursor.fetchall()]
+    numbers = [run for _, run in await queries.planned(connection, text, values)]
     found = await queries.runs_by_number(connection, numbers)
     return [found[run] for run in numbers if run in found]
 

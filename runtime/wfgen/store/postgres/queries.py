@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from itertools import chain
 from typing import Any, LiteralString
 
-from psycopg import AsyncConnection
+from psycopg import AsyncClientCursor, AsyncConnection
 
 from wfgen.errors import StoreFormatError
 from wfgen.events import Event
@@ -124,7 +124,7 @@ def _events_by_run(
 
 async def finished(connection: Connection, run_ids: Collection[str]) -> set[str]:
     """Those of some runs that are finished, or not there any more."""
-    going_on = "SELECT run_id FROM runs WHERE run_id = ANY(%s) AND finished_at IS NULL"
+    going_on = "SELECT run_id FROM runs WHERE run_id = ANY(%s) AND coalesce(finished_at, 0) = 0"
     return set(run_ids) - {run_id for (run_id,) in await rows(connection, going_on, (list(run_ids),))}
 
 
@@ -189,7 +189,7 @@ async def hooks(connection: Connection, run_id: str | None, state: str | None, l
         conditions.append("h.state = %s")
         values.append(state)
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    found = await rows(
+    found = await planned(
         connection,
         "SELECT h.token, r.run_id, r.workflow, h.key, h.name, h.due, h.state, h.created_at"
         f" FROM hooks AS h JOIN runs AS r ON r.run = h.run{where} ORDER BY h.hook LIMIT %s",
@@ -216,6 +216,13 @@ async def holdings(connection: Connection) -> dict[str, Held]:
 async def rows(connection: Connection, statement: str, values: Values = ()) -> list[tuple[Any, ...]]:
     """All rows that a statement gives."""
     cursor = await connection.execute(statement.encode(), values)
+    return await cursor.fetchall()
+
+
+async def planned(connection: Connection, statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """All rows that a statement gives which is planned for these values: for one that has a good plan for each, and
+    none for all."""
+    cursor = await AsyncClientCursor(connection).execute(statement.encode(), values)
     return await cursor.fetchall()
 
 

@@ -300,7 +300,8 @@ class PostgresStore(PostgresBase):
                         await self.requeue_job(job_id, epoch, 0.0)
             self._unanswered_jobs.pop()
 
-        if limit <= 0 or not await self._is_due(process_id, job_queries.next_job(workers, queues, families)):
+        wanted = workers if limit > 0 else ()  # what has expired is ended all the same
+        if not await self._is_due(process_id, job_queries.next_job(wanted, queues, families)):
             return []
         taken: list[JobRecord] = []
         backend = 0, ""

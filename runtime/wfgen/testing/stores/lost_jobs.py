@@ -9,7 +9,7 @@ from wfgen.events import Event
 from wfgen.ids import JobId
 from wfgen.store.jobs import JobEnd
 from wfgen.testing.stores.desk import FLOW, Desk, check, raises, record, step
-from wfgen.testing.stores.job_desk import AT, done, job, put, take, take_one, told
+from wfgen.testing.stores.job_desk import AT, WORKER, done, job, put, take, take_one, told
 
 # Processes that are gone.
 
@@ -87,7 +87,7 @@ async def a_job_that_runs_at_most_once_is_not_taken_over(desk: Desk, how: str) -
 
 @check
 async def a_job_that_nobody_takes_expires(desk: Desk) -> None:
-    """Whoever claims ends it, whatever it claims; one that was begun does not expire."""
+    """Whoever claims ends it, whatever it claims, and if it is nothing; one that was begun does not expire."""
     soon = desk.clock.now + 60
     store, process = await put(
         desk, job("a", expires_at=soon), job("b", expires_at=soon), job("c", expires_at=soon + 60), lease=1000
@@ -104,6 +104,8 @@ async def a_job_that_nobody_takes_expires(desk: Desk) -> None:
     assert (key, end.status, end.attempt) == ("0/b", "expired", 0)
     assert (end.error_type, end.details) == ("wfgen.errors.JobExpiredError", '{"expired": true}')
     desk.clock.now += 200
+    assert await store.claim_jobs(process, [WORKER], 0) == []
+    assert (await store.get_job("c")).status == "expired"
     assert [one.job_id for one in await take(store, process)] == ["a"]
     assert [key for key, _ in await told(store, process)] == ["0/b", "0/c"]
 
