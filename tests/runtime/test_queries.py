@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,8 @@ from wfgen.engine import Engine
 from wfgen.errors import InvalidInputError, UnknownRunError
 from wfgen.ids import RunId
 from wfgen.store.filters import RunQuery
-from wfgen.store.records import NewRun
-from wfgen.store.sqlite import pruning
+from wfgen.store.records import NewRun, RunRecord
+from wfgen.store.sqlite import pruning, queries
 from wfgen.store.sqlite.listing import list_runs, statements
 
 from .conftest import Project
@@ -287,6 +289,27 @@ def test_long_runs_go_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         assert await shelf.store.prune(shelf.clock.now) == ["r2", "r3"]
 
     tell(tmp_path, story)
+
+
+def test_a_run_that_is_removed_while_runs_are_listed_is_left_out(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A19: a list is found first and read then; retention may come in between."""
+    read = queries.runs_by_number
+
+    def removed_before(connection: sqlite3.Connection, runs: Sequence[int]) -> dict[int, RunRecord]:
+        with contextlib.closing(sqlite3.connect(project.settings.project / ".wfgen" / "wfgen.db")) as other, other:
+            other.execute("DELETE FROM runs WHERE run = ?", (runs[0],))
+        return read(connection, runs)
+
+    async def scenario(engine: Engine) -> None:
+        older, newer = [await engine.start_run("child") for _ in range(2)]
+        await older.result()
+        await newer.result()
+        monkeypatch.setattr(queries, "runs_by_number", removed_before)
+        assert [run.run_id for run in await engine.store.list_runs()] == [older.id]
+
+    project.scenario(globals(), scenario)
 
 
 def test_retention(project: Project) -> None:

@@ -43,8 +43,9 @@ def list_runs(connection: sqlite3.Connection, query: RunQuery) -> list[RunRecord
     found: set[tuple[float, int]] = set()
     for statement, values in statements(connection, query):
         found.update(connection.execute(statement, values))
-    newest = sorted(found, reverse=True)[: query.limit]
-    return [queries.get_by_number(connection, run) for _, run in newest]
+    newest = [run for _, run in sorted(found, reverse=True)[: query.limit]]
+    records = queries.runs_by_number(connection, newest)
+    return [records[run] for run in newest if run in records]  # one may have been removed meanwhile
 
 
 def statements(connection: sqlite3.Connection, query: RunQuery) -> Iterator[tuple[str, tuple[Any, ...]]]:
